@@ -1,0 +1,1 @@
+"""The daemon: config, store, schedule, drift, metrics, web, CLI."""

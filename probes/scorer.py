@@ -22,7 +22,7 @@ class Score:
         evidence: What the scorer saw (for example the number that it extracted).
 
     Raises:
-        ValueError: The value is outside 0..1 or not finite, or value and reason are both given or both missing.
+        ValueError: The value is outside 0..1 or not finite, or not exactly one of value and reason is given.
     """
 
     value: float | None

@@ -1,0 +1,1 @@
+"""The one YAML file: read, checked as a whole, and never trusted twice."""

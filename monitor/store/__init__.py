@@ -1,0 +1,1 @@
+"""What Plumbline remembers, on SQLite or PostgreSQL."""

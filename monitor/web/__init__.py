@@ -1,0 +1,1 @@
+"""Pages, health, metrics and the API on one port."""

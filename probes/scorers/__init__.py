@@ -1,0 +1,1 @@
+"""The scorers that ship with Plumbline."""

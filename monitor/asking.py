@@ -1,0 +1,217 @@
+"""Asks a claimed round's cases and stores the replies as they finish, under the round's fence."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from monitor.ids import RowIds
+from monitor.lag import LoopLag
+from monitor.metrics import Metrics
+from monitor.purse import Purse, cost_nano
+from monitor.results import reply_row, result_row
+from monitor.store import ledger, rounds
+from monitor.store.engine import Store
+from monitor.store.errors import StoreUnavailable, Superseded
+from monitor.store.rounds import Claim
+from monitor.watch import Watch
+from probes import Ask, Client, Outcome, Result, run
+
+log = logging.getLogger("plumbline.round")
+
+#: Replies wait at most this long for their transaction: what a kill can lose of what was paid for.
+_FLUSH_SECONDS = 0.5
+_STORE_RETRY_SECONDS = 1.0
+
+#: Ends of attempts for which no request left.
+_NEVER_SENT = frozenset({Outcome.DRAINED, Outcome.NO_BUDGET, Outcome.STORE_BUSY})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asker:
+    """What asking needs besides the claim itself."""
+
+    store: Store
+    clock: Callable[[], datetime]
+    row_ids: RowIds
+    lag: LoopLag
+    metrics: Metrics
+    draining: Callable[[], bool]
+
+    async def work(self, watch: Watch, claim: Claim, client: Client, done: frozenset[int]) -> bool:
+        """Asks what the panel still lacks; False where a drain left some of it unasked.
+
+        Raises:
+            Superseded: Another replica took the round over.
+        """
+        picks = [pick for pick in claim.panel if pick["seq"] not in done and pick["key"] in watch.cases]
+        if not picks:
+            return True
+        asks = [
+            Ask(seq=pick["seq"], case=watch.cases[pick["key"]], scorers=watch.scorers[pick["key"]])
+            for pick in picks
+        ]
+        purse = Purse(
+            self.store,
+            claim,
+            watch.settings.limits,
+            watch.settings.price,
+            asks=len(asks),
+            max_tokens=watch.max_tokens,
+            clock=self.clock,
+            draining=self.draining,
+        )
+        async with _lease_kept(self.store, claim):
+            concurrency = await purse.enter(min(watch.settings.limits.concurrency, len(asks)))
+            if not concurrency:
+                return False
+            return await self._ask(watch, claim, client, asks, purse, concurrency)
+
+    async def _ask(
+        self,
+        watch: Watch,
+        claim: Claim,
+        client: Client,
+        asks: Sequence[Ask],
+        purse: Purse,
+        concurrency: int,
+    ) -> bool:
+        appender = _Appender(self, watch, claim, purse)
+        splits = {pick["seq"]: pick["split"] for pick in claim.panel}
+        whole = True
+        stream = run(
+            client,
+            asks,
+            admit=purse.admit,
+            clock=self.clock,
+            concurrency=concurrency,
+            timeout=watch.settings.timeout.total_seconds(),
+            lag=self.lag.worst,
+        )
+        async with appender.running(), aclosing(stream):
+            async for result in stream:
+                reply, price = result.reply, watch.settings.price
+                cost = cost_nano(price, reply.usage) if reply else None
+                self.metrics.attempt(watch, claim.kind, splits[result.ask.seq], result, cost)
+                if result.outcome is Outcome.DRAINED:
+                    whole = False  # not stored: whoever resumes the round asks it
+                else:
+                    appender.add(result)
+        return whole
+
+
+class _Appender:
+    """Collects finished attempts and stores them together."""
+
+    def __init__(self, asker: Asker, watch: Watch, claim: Claim, purse: Purse) -> None:
+        self._asker = asker
+        self._watch = watch
+        self._claim = claim
+        self._purse = purse
+        self._picks: Mapping[int, Mapping[str, Any]] = {pick["seq"]: pick for pick in claim.panel}
+        self._waiting: list[Result] = []
+        self._arrived = asyncio.Event()
+        self._ending = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._released = 0
+
+    def add(self, result: Result) -> None:
+        """Takes one finished attempt.
+
+        Raises:
+            Superseded: An earlier batch found the round taken over.
+        """
+        if self._task is not None and self._task.done():
+            self._task.result()
+        self._waiting.append(result)
+        self._arrived.set()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Stores in the background while the block runs; all of it is stored when the block has ended."""
+        self._task = asyncio.create_task(self._store_as_they_come(), name=f"append {self._claim.id}")
+        try:
+            yield
+        finally:
+            self._ending.set()
+            self._arrived.set()
+            await self._task
+
+    async def _store_as_they_come(self) -> None:
+        while not self._ending.is_set():
+            await self._arrived.wait()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), _FLUSH_SECONDS)
+            self._arrived.clear()
+            batch, self._waiting = self._waiting, []
+            if batch:
+                await self._store(batch)
+
+    async def _store(self, batch: Sequence[Result]) -> None:
+        told = False
+        while True:
+            try:
+                await self._write(batch)
+            except StoreUnavailable as error:
+                if self._asker.draining():
+                    raise
+                if not told:
+                    log.warning("%d replies wait for the store: %s", len(batch), error)
+                    told = True
+                await asyncio.sleep(_STORE_RETRY_SECONDS)
+            else:
+                return
+
+    async def _write(self, batch: Sequence[Result]) -> None:
+        asker, claim, price = self._asker, self._claim, self._watch.settings.price
+        now = asker.clock()
+        rows = [
+            result_row(
+                claim, result, row_id=asker.row_ids.take(now), pick=self._picks[result.ask.seq], price=price
+            )
+            for result in batch
+        ]
+        texts = {row["hash"]: row for row in (reply_row(r.reply, now) for r in batch if r.reply)}
+        if not self._released:
+            self._released = self._purse.release(result.ask.seq for result in batch)
+        async with asker.store.write() as connection:
+            await rounds.append(connection, asker.store, claim, rows, list(texts.values()))
+            await ledger.settle(
+                connection,
+                asker.store,
+                claim,
+                day=self._purse.day,
+                requests=sum(result.outcome not in _NEVER_SENT for result in batch),
+                released_nano=self._released,
+                spent_nano=sum(row["cost_nano"] or 0 for row in rows),
+                input_tokens=sum(row["input_tokens"] or 0 for row in rows),
+                output_tokens=sum(row["output_tokens"] or 0 for row in rows),
+            )
+        self._released = 0
+
+
+@asynccontextmanager
+async def _lease_kept(store: Store, claim: Claim) -> AsyncIterator[None]:
+    """Renews the round's lease while the block runs."""
+
+    async def renew() -> None:
+        while True:
+            await asyncio.sleep(rounds.LEASE.total_seconds() / 3)
+            try:
+                async with store.write() as connection:
+                    await rounds.hold(connection, store, claim)
+            except StoreUnavailable:
+                continue  # the appender says so; the lease may outlive a short outage
+            except Superseded:
+                return  # the next append finds out and ends the work
+
+    task = asyncio.create_task(renew(), name=f"lease {claim.id}")
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task

@@ -1,0 +1,103 @@
+"""The sections that say how the daemon itself works: its port, budget, messages and memory."""
+
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, SerializeAsAny, model_validator
+
+from monitor.config.duration import Duration, between
+from monitor.config.fields import Address, Name, WebUrl, split_address
+from monitor.config.section import Section
+
+_DAY = timedelta(days=1)
+_Days = Annotated[Duration, between(_DAY)]
+
+
+class Web(Section):
+    """The one port: pages, API, metrics and health."""
+
+    listen: Address = Field("127.0.0.1:8484", description="Address and port to listen on.")
+    external_url: WebUrl | None = Field(
+        None, description="Where people reach the pages; links in messages start with it."
+    )
+    metrics: Literal["token", "open"] = Field(
+        "token",
+        description="Whether /metrics asks for a token with scope read, or is open to all who reach it.",
+    )
+
+    @property
+    def host(self) -> str:
+        """The host of `listen`, without brackets."""
+        return split_address(self.listen)[0]
+
+    @property
+    def port(self) -> int:
+        """The port of `listen`; 0 lets the system choose."""
+        return split_address(self.listen)[1]
+
+
+class FalseAlarms(Section):
+    """One budget over everything that alarms; thresholds follow from it."""
+
+    at_most: float = Field(1.0, gt=0, description="False alarms that are accepted on average.")
+    per: _Days = Field(30 * _DAY, description="In how long.")
+
+
+class Channel(Section):
+    """Where messages go."""
+
+    kind: str = Field(description="The notifier that sends: slack, log, or a plugin's.")
+    settings: SerializeAsAny[BaseModel] = Field(description="The keys of the notifier.")
+
+
+class RouteConfig(Section):
+    """Which incidents go to which channel."""
+
+    match: dict[str, str] = Field({}, description="Labels that an incident must carry; all of them.")
+    channel: str = Field(description="The channel that is told.")
+    mention: str | None = Field(None, description='Who is called by name, like "@oncall".')
+
+
+class Alerts(Section):
+    """Who hears of what."""
+
+    channels: dict[Name, Channel] = Field({}, description="Where messages go; without any, to the log.")
+    default_channel: str | None = Field(
+        None, description="The channel of what no route matches; may be left out where there is one channel."
+    )
+    routes: tuple[RouteConfig, ...] = Field((), description="Tried in order; the first that matches decides.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_channel_is_the_default(cls, written: Any) -> Any:
+        if not isinstance(written, dict) or written.get("default_channel") is not None:
+            return written
+        channels = written.get("channels")
+        if not isinstance(channels, dict) or len(channels) != 1:
+            return written
+        return {**written, "default_channel": next(iter(channels))}
+
+
+class Retention(Section):
+    """How long is kept what takes room. Incidents and the audit trail are kept."""
+
+    replies: _Days = Field(30 * _DAY, description="The texts of replies.")
+    results: _Days = Field(90 * _DAY, description="One row for every reply, with its scores.")
+    round_stats: _Days = Field(400 * _DAY, description="One row for every round and stream.")
+
+
+class BaselinePolicy(Section):
+    """How baselines come to be."""
+
+    auto_accept: bool = Field(
+        False, description="Accept the first baseline without a person; for demos, it may be a bad one."
+    )
+    runs: int = Field(3, ge=1, le=100, description="How often a capture asks each case; it counts from 3 on.")
+
+
+class Uplink(Section):
+    """How we tell our own network's failure from an endpoint's."""
+
+    targets: tuple[Address, ...] = Field(
+        (), description="Addresses outside; if none accepts a connection, our own network is down."
+    )

@@ -1,0 +1,107 @@
+"""Sends what is owed: claims a notification, tells the channel, stores the receipt. Retries live here only."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+
+from alerts import Notifier, NotifyError
+from monitor.metrics import Metrics
+from monitor.store import incidents
+from monitor.store.engine import Store
+from monitor.store.errors import StoreUnavailable, Superseded
+from monitor.store.incidents import Owed
+
+log = logging.getLogger("plumbline.delivery")
+
+_POLL_SECONDS = 2.0
+_SEND_SECONDS = 30.0
+_LONGEST_WAIT = 300.0
+
+
+class Delivery:
+    """One loop per channel, so that a dead channel never holds up another."""
+
+    def __init__(
+        self,
+        store: Store,
+        channels: Mapping[str, Notifier],
+        *,
+        clock: Callable[[], datetime],
+        rng: random.Random,
+        metrics: Metrics,
+    ) -> None:
+        self._store = store
+        self._channels = channels
+        self._clock = clock
+        self._rng = rng
+        self._metrics = metrics
+        self._news = {name: asyncio.Event() for name in channels}
+
+    def wake(self) -> None:
+        """Something may be owed: look now rather than at the next poll."""
+        for event in self._news.values():
+            event.set()
+
+    async def run(self, channel: str) -> None:
+        """Sends the channel's messages until cancelled."""
+        news = self._news[channel]
+        while True:
+            try:
+                owed = await incidents.claim_due(self._store, channel, self._clock())
+                if owed is not None:
+                    await self.deliver(owed)
+                    continue
+            except StoreUnavailable as error:
+                log.warning("%s: the store is away, messages wait: %s", channel, error)
+            try:
+                await asyncio.wait_for(news.wait(), _POLL_SECONDS)
+            except TimeoutError:
+                continue
+            finally:
+                news.clear()
+
+    async def deliver(self, owed: Owed) -> None:
+        """Tries one claimed notification once and records how it went."""
+        try:
+            async with asyncio.timeout(_SEND_SECONDS):
+                receipt = await self._channels[owed.channel].send(
+                    owed.notice, owed.previous, again=owed.again
+                )
+        except NotifyError as error:
+            await self._failed(owed, str(error.reason), error.detail, error.permanent, error.retry_after)
+        except TimeoutError:
+            await self._failed(owed, "deadline", f"no answer within {_SEND_SECONDS:.0f} s", False, None)
+        except Exception:
+            # A notifier's bug must not stop the channel; its words may hold a secret, so only we read them.
+            log.exception("%s: the notifier failed on %s", owed.channel, owed.id)
+            await self._failed(owed, "client", "the notifier has a bug; see the log", False, None)
+        else:
+            now = self._clock()
+            await self._record(owed, incidents.SENT, receipt=receipt.as_json(), sent=now, reason=receipt.note)
+            self._metrics.notifications.labels(owed.channel).inc()
+            late = (now - owed.notice.at).total_seconds()
+            self._metrics.notification_latency.labels(owed.channel).observe(max(0.0, late))
+
+    async def _failed(
+        self, owed: Owed, reason: str, detail: str, permanent: bool, retry_after: float | None
+    ) -> None:
+        self._metrics.notifications_failed.labels(owed.channel, reason).inc()
+        if permanent:
+            log.error("%s: %s will not be told: %s", owed.channel, owed.incident_id, detail)
+            await self._record(owed, incidents.FAILED, reason=f"{reason}: {detail}")
+            return
+        wait = retry_after if retry_after is not None else self._backoff(owed.attempts)
+        log.warning("%s: try %d failed, next in %.0f s: %s", owed.channel, owed.attempts, wait, detail)
+        due = self._clock() + timedelta(seconds=wait)
+        await self._record(owed, incidents.DUE, reason=f"{reason}: {detail}", due=due)
+
+    def _backoff(self, attempts: int) -> float:
+        return float(min(_LONGEST_WAIT, 2.0**attempts) * (0.5 + self._rng.random() / 2))
+
+    async def _record(self, owed: Owed, state: str, **values: object) -> None:
+        try:
+            await incidents.finish(self._store, owed, state=state, **values)
+        except Superseded:
+            log.warning("%s: %s was handed to another sender meanwhile", owed.channel, owed.id)

@@ -1,0 +1,40 @@
+"""Rounds in one line, for the log and the terminal."""
+
+from monitor.assess import Closed, Judged
+from monitor.drift.detector import VerdictKind
+from monitor.signals import describe
+from monitor.watch import Watch
+from probes import Outcome
+
+
+def round_line(watch: Watch, closed: Closed) -> str:
+    """`14:20:00 support-bot/support-quality complete 20/20 · score 0.95 (0.76 to 0.99) · steady, evidence 3 %`."""
+    answered, planned = closed.outcomes.get(Outcome.OK, 0), len(closed.claim.panel)
+    kind = "" if closed.claim.kind == "scheduled" else f" {closed.claim.kind}"
+    parts = [
+        f"{closed.claim.slot:%H:%M:%S} {watch.endpoint}/{watch.probe}{kind} "
+        f"{closed.outcome} {answered}/{planned} answered"
+    ]
+    score = next((each for each in closed.judged if each.measure.name == "score"), None)
+    if score is not None and score.stat is not None:
+        stat = score.stat
+        parts.append(f"score {stat.mean:.2f} ({stat.low:.2f} to {stat.high:.2f})")
+    parts.append(_verdicts(closed))
+    return " · ".join(part for part in parts if part)
+
+
+def _verdicts(closed: Closed) -> str:
+    alarming = [each for each in closed.judged if each.measure.alarms]
+    if not alarming:
+        return ""
+    changed = [each for each in alarming if each.verdict.kind is VerdictKind.CHANGED]
+    if changed:
+        return "CHANGED: " + "; ".join(describe(each.measure, each.verdict) for each in changed)
+    most = max(alarming, key=_ratio)
+    if all(each.verdict.kind is VerdictKind.LEARNING for each in alarming):
+        return "learning"
+    return f"{most.verdict.kind}, most evidence {_ratio(most):.0%} of an alarm ({most.measure.name})"
+
+
+def _ratio(each: Judged) -> float:
+    return each.verdict.evidence_ratio

@@ -1,0 +1,168 @@
+"""One stream between its states: watching, changed, back again. The same for every built-in detector."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
+
+from monitor.drift.detector import State, Verdict, VerdictKind
+from monitor.drift.effect import Part, Trail
+from monitor.drift.evidence import RETURN_THRESHOLD
+
+#: The layout of the state. Detectors raise their own `version` with it.
+LAYOUT = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Watch:
+    """The state of a built-in detector.
+
+    Attributes:
+        changed: An alarm was raised and the stream is not back yet.
+        judged: Rounds judged so far.
+        sums: Shiryaev-Roberts sums, one per alternative; empty for a CUSUM.
+        trails: What has gathered since the estimated start, one per alternative; after the alarm only the
+            leading one, and it stands first.
+        peak: The highest evidence of this change.
+        size: The largest that its effect was estimated at, in the detector's own unit.
+        back: Evidence that the stream is back; a CUSUM against the changed law.
+        own: Numbers that only this detector knows.
+    """
+
+    changed: bool = False
+    judged: int = 0
+    sums: tuple[float, ...] = ()
+    trails: tuple[Trail, ...] = (Trail(),)
+    peak: float = 0.0
+    size: float = 0.0
+    back: float = 0.0
+    own: Mapping[str, float] = field(default_factory=dict)
+
+    def dump(self) -> State:
+        """As plain JSON."""
+        return {
+            "v": LAYOUT,
+            "changed": self.changed,
+            "judged": self.judged,
+            "sums": list(self.sums),
+            "trails": [trail.dump() for trail in self.trails],
+            "peak": self.peak,
+            "size": self.size,
+            "back": self.back,
+            "own": dict(self.own),
+        }
+
+    @classmethod
+    def load(cls, state: State) -> "Watch":
+        """From what `dump` gave.
+
+        Raises:
+            ValueError: The state was written by another version.
+        """
+        if state.get("v") != LAYOUT:
+            raise ValueError(f"detector state of version {state.get('v')!r}: this one reads {LAYOUT}")
+        read = {one.name: state[one.name] for one in fields(cls)}
+        read["sums"] = tuple(read["sums"])
+        read["trails"] = tuple(Trail.load(trail) for trail in read["trails"])
+        return cls(**read)
+
+    @property
+    def trail(self) -> Trail:
+        """The leading one: the size of change with the most evidence (generalised likelihood ratio)."""
+        if self.changed:
+            return self.trails[0]
+        return max(self.trails, key=lambda trail: trail.evidence)
+
+    def follow(
+        self, at: datetime, log_bets: Sequence[float], parts: Sequence[Part], push: float = 0.0
+    ) -> "Watch":
+        """The state with this round on its trails; `log_bets` has one for each of them."""
+        if self.changed:
+            first = self.trails[0].follow(at, log_bets[0], parts, push=push, hold=True)
+            return replace(self, trails=(first, *self.trails[1:]))
+        trails = tuple(
+            trail.follow(at, bet, parts, push=push, hold=False)
+            for trail, bet in zip(self.trails, log_bets, strict=True)
+        )
+        return replace(self, trails=trails)
+
+    def judge(self, statistic: float, threshold: float, *, size: float, reverse: float) -> "Watch":
+        """The state after one judged round.
+
+        Args:
+            statistic: Evidence for a change, in nats.
+            threshold: Where it becomes an alarm.
+            size: The effect as estimated now, in the detector's own unit.
+            reverse: Evidence of this round that a changed stream is back, in nats; may be negative.
+        """
+        after = replace(self, judged=self.judged + 1)
+        if not self.changed:
+            if statistic < threshold:
+                return after
+            trails = (self.trail, *(Trail() for _ in self.trails[1:]))
+            return replace(after, changed=True, trails=trails, peak=statistic, size=size)
+        back = max(0.0, self.back + reverse)
+        if back >= RETURN_THRESHOLD:
+            nothing = Trail()
+            return Watch(
+                judged=after.judged,
+                sums=tuple(0.0 for _ in self.sums),
+                trails=tuple(nothing for _ in self.trails),
+                own=self.own,
+            )
+        return replace(after, back=back, peak=max(self.peak, statistic), size=max(self.size, size))
+
+    def kind(self, statistic: float, threshold: float) -> VerdictKind:
+        """What the stream says now."""
+        if self.changed:
+            return VerdictKind.CHANGED
+        return VerdictKind.SUSPECT if statistic >= threshold / 2.0 else VerdictKind.STEADY
+
+    def verdict(
+        self,
+        statistic: float,
+        threshold: float,
+        *,
+        direction: str,
+        scale: str = "difference",
+        spread: float,
+        inflation: float = 1.0,
+        note: str = "",
+    ) -> Verdict:
+        """The verdict after a round, with the effect wherever something moves.
+
+        Args:
+            statistic: Evidence for a change, in nats.
+            threshold: Where it becomes an alarm.
+            direction: Which way the measure moves when it gets worse.
+            scale: "difference" of values in 0..1, or "ratio" of values followed on the log scale.
+            spread: As for `Trail.interval`.
+            inflation: As for `Trail.interval`.
+            note: One sentence where something needs saying.
+        """
+        kind = self.kind(statistic, threshold)
+        evidence = self.peak if self.changed else statistic
+        if kind is VerdictKind.STEADY or not self.trail.n:
+            return Verdict(kind=kind, evidence=evidence, threshold=threshold, scale=scale, note=note)
+        effect, low, high = (_shown(value, scale) for value in self.trail.interval(spread, inflation))
+        return Verdict(
+            kind=kind,
+            evidence=evidence,
+            threshold=threshold,
+            direction=direction,
+            effect=effect,
+            low=low,
+            high=high,
+            scale=scale,
+            n=self.trail.n,
+            since=self.trail.since,
+            cases=self.trail.worst(),
+            note=note,
+        )
+
+
+def _shown(value: float, scale: str) -> float:
+    """A mean difference as a person reads it, inside what the scale can hold."""
+    if scale == "ratio":
+        return math.expm1(min(value, 50.0))
+    return min(1.0, max(-1.0, value))

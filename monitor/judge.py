@@ -1,0 +1,67 @@
+"""One round on one stream, without a database: rows in, a step out. Replays use the same functions."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from monitor.drift.detector import Observation, Round
+from monitor.grid import slot_rng
+from monitor.measures import Measure
+from probes import NETWORK_FAILURES, OURS, Outcome
+
+#: What a stream that only is watched is tuned to; it never alarms, so no budget is spent on it.
+WATCHED_RUN_LENGTH = 10_000.0
+
+
+def counts(rows: Iterable[Any]) -> dict[str, int]:
+    """Outcome -> how many attempts ended so."""
+    found: dict[str, int] = {}
+    for row in rows:
+        found[row.outcome] = found.get(row.outcome, 0) + 1
+    return found
+
+
+def round_outcome(found: Mapping[str, int], planned: int, uplink_up: bool) -> str:
+    """How a round ended: complete, partial, no_budget or no_uplink.
+
+    A failing endpoint makes a complete round: we learnt what we came for. Partial means that some of the
+    question was not asked, or was answered with "slow down".
+    """
+    network = sum(found.get(outcome, 0) for outcome in NETWORK_FAILURES)
+    if network and network == sum(found.values()) and not uplink_up:
+        return "no_uplink"
+    if found.get(Outcome.NO_BUDGET, 0) and not found.get(Outcome.OK, 0):
+        return "no_budget"
+    unasked = sum(found.get(outcome, 0) for outcome in OURS | {Outcome.RATE_LIMITED})
+    lost = network if not uplink_up else 0
+    return "complete" if sum(found.values()) == planned and not unasked and not lost else "partial"
+
+
+def observations(
+    measure: Measure, rows: Sequence[Any], *, uplink_up: bool, keys: Mapping[str, Any]
+) -> list[Observation]:
+    """The values of one measure; cases that left the pool meanwhile are skipped."""
+    values = []
+    for row in rows:
+        if row.case_key not in keys or (not uplink_up and row.outcome in NETWORK_FAILURES):
+            continue
+        value = measure.of(row)
+        if value is not None:
+            values.append(Observation(case=row.case_key, value=value))
+    return values
+
+
+def as_round(
+    endpoint: str,
+    probe: str,
+    slot: datetime,
+    seen: Sequence[Observation],
+    run_length: float | None,
+) -> Round:
+    """What a detector is given; its randomness follows from the slot, so that a replay draws the same."""
+    return Round(
+        at=slot,
+        observations=seen,
+        run_length=run_length or WATCHED_RUN_LENGTH,
+        rng=slot_rng(endpoint, probe, slot),
+    )

@@ -1,0 +1,140 @@
+"""What one round may spend: it asks the ledger in blocks, so that a request costs no transaction."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable
+from datetime import datetime
+
+from monitor.config.model import Limits, Price
+from monitor.store import ledger
+from monitor.store.engine import Store
+from monitor.store.errors import StoreUnavailable
+from monitor.store.rounds import Claim
+from probes import Ask, Outcome, Usage
+
+#: Output tokens to set aside for where a case names no maximum.
+_ASSUMED_OUTPUT = 1024
+#: Characters of a prompt per token, low on purpose: a reservation should rather be too large.
+_CHARACTERS_PER_TOKEN = 3
+
+_NANO_PER_USD = 1_000_000_000
+#: One dollar per million tokens is a thousand nano-dollars per token.
+_NANO_PER_TOKEN = 1_000
+
+
+def cost_nano(price: Price | None, usage: Usage) -> int | None:
+    """What a reply cost, in nano-dollars; None where the price or a count is unknown."""
+    if price is None or usage.input_tokens is None or usage.output_tokens is None:
+        return None
+    per_input, per_output = price.input_per_mtok * _NANO_PER_TOKEN, price.output_per_mtok * _NANO_PER_TOKEN
+    return round(usage.input_tokens * per_input + usage.output_tokens * per_output)
+
+
+def worst_nano(price: Price, ask: Ask, default_max_tokens: int | None) -> int:
+    """What an attempt may cost at most, as far as can be told before it is made."""
+    length = sum(len(str(message.content or "")) for message in ask.case.messages)
+    given = ask.case.params.get("max_tokens", default_max_tokens)
+    output = given if isinstance(given, int) else _ASSUMED_OUTPUT
+    usage = Usage(input_tokens=length // _CHARACTERS_PER_TOKEN + 16, output_tokens=output)
+    return cost_nano(price, usage) or 0
+
+
+class Purse:
+    """One round's money, pace and concurrency."""
+
+    def __init__(
+        self,
+        store: Store,
+        claim: Claim,
+        limits: Limits,
+        price: Price | None,
+        *,
+        asks: int,
+        max_tokens: int | None,
+        clock: Callable[[], datetime],
+        draining: Callable[[], bool],
+    ) -> None:
+        self._store = store
+        self._claim = claim
+        self._limits = limits
+        self._price = price
+        self._max_tokens = max_tokens
+        self.day = clock().date()  # a round's money belongs to the day it began on
+        self._draining = draining
+        self._lock = asyncio.Lock()
+        self._starts: deque[float] = deque()
+        self._set_aside = 0
+        self._needs: dict[int, int] = {}
+        self._capped = False
+        self._left = asks
+
+    async def enter(self, wanted: int) -> int:
+        """Waits for a share of the endpoint's concurrency; 0 where we are being drained."""
+        while not self._draining():
+            granted = await ledger.enter(
+                self._store,
+                self._claim,
+                wanted=wanted,
+                limit=self._limits.concurrency,
+                day=self.day,
+            )
+            if granted:
+                return granted
+            await asyncio.sleep(0.5)
+        return 0
+
+    async def admit(self, ask: Ask) -> Outcome | None:
+        """Lets one attempt go, or says which of our own reasons stopped it."""
+        if self._draining():
+            return Outcome.DRAINED
+        if self._limits.usd_per_day is None and self._limits.requests_per_minute is None:
+            return None
+        try:
+            async with self._lock:
+                if not await self._afford(ask):
+                    return Outcome.NO_BUDGET
+                start = await self._next_start()
+                self._left -= 1
+        except StoreUnavailable:
+            return Outcome.STORE_BUSY
+        await asyncio.sleep(max(0.0, start - asyncio.get_running_loop().time()))
+        return Outcome.DRAINED if self._draining() else None
+
+    async def _afford(self, ask: Ask) -> bool:
+        if self._limits.usd_per_day is None:
+            return True
+        if self._price is None or self._capped:
+            return False  # an unpriced model under a dollar cap could spend anything: fail safe
+        need = worst_nano(self._price, ask, self._max_tokens)
+        if need > self._set_aside:
+            cap = round(self._limits.usd_per_day * _NANO_PER_USD)
+            # A block first, then at least this one: the last cents of a day are still usable.
+            for amount in (need * self._block(), need):
+                if await ledger.reserve(self._store, self._claim, nano=amount, cap_nano=cap, day=self.day):
+                    self._set_aside += amount
+                    break
+            else:
+                self._capped = True
+                return False
+        self._set_aside -= need
+        self._needs[ask.seq] = need
+        return True
+
+    async def _next_start(self) -> float:
+        loop = asyncio.get_running_loop()
+        per_minute = self._limits.requests_per_minute
+        if per_minute is None:
+            return loop.time()
+        if not self._starts:
+            block = self._block()
+            wait = await ledger.pace(self._store, self._claim.endpoint, requests=block, per_minute=per_minute)
+            first = loop.time() + wait
+            self._starts.extend(first + n * 60 / per_minute for n in range(block))
+        return self._starts.popleft()
+
+    def _block(self) -> int:
+        return max(1, min(2 * self._limits.concurrency, self._left))
+
+    def release(self, seqs: Iterable[int]) -> int:
+        """Nano-dollars that were set aside for these attempts, to be settled with what they really cost."""
+        return sum(self._needs.pop(seq, 0) for seq in seqs)

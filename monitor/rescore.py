@@ -1,0 +1,114 @@
+"""Scores kept replies again after a scorer, a judge or a target changed, so that no case starts from nothing."""
+
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from monitor import capture
+from monitor.drift.detector import Detector
+from monitor.measures import MEASURES
+from monitor.results import read_reply
+from monitor.store import baselines
+from monitor.store.engine import Store
+from monitor.store.tables import baselines as baseline_table
+from monitor.store.tables import case_references, detector_states, reply_texts, streams
+from monitor.watch import Watch
+from probes import Ask, Outcome, Reply, Result, Timings
+from probes.probe import score_reply
+
+_SCORE = MEASURES["score"]
+
+
+async def rescore(store: Store, watch: Watch, detector: Callable[[str], Detector]) -> int:
+    """Rebuilds the score references of the active baseline where the way of scoring changed.
+
+    Returns:
+        How many kept replies were scored again; 0 where nothing had changed.
+    """
+    async with store.read() as connection:
+        baseline = await baselines.active(connection, *watch.key, watch.subject)
+        if baseline is None or not await _outdated(connection, watch, baseline.id):
+            return 0
+        rows = await baselines.captured_results(connection, baseline.id)
+        kept = await _kept(connection, [row.reply_hash for row in rows if row.reply_hash])
+    scored = [
+        await _again(watch, row, kept[row.reply_hash])
+        for row in rows
+        if row.outcome == Outcome.OK and row.reply_hash in kept and _same_question(watch, row)
+    ]
+    async with store.write() as connection:
+        await connection.execute(
+            delete(case_references).where(
+                case_references.c.baseline == baseline.id, case_references.c.measure == _SCORE.name
+            )
+        )
+        fits = await capture.fit(connection, store, watch, baseline.id, scored, detector, only=(_SCORE.name,))
+        await connection.execute(
+            update(baseline_table)
+            .where(baseline_table.c.id == baseline.id)
+            .values(fits={**baseline.fits, **fits})
+        )
+        mine = select(streams.c.id).where(
+            streams.c.endpoint == watch.endpoint,
+            streams.c.source == watch.probe,
+            streams.c.measure == _SCORE.name,
+        )
+        await connection.execute(delete(detector_states).where(detector_states.c.stream_id.in_(mine)))
+    return len(scored)
+
+
+async def _outdated(connection: AsyncConnection, watch: Watch, baseline: str) -> bool:
+    """Whether a case that is asked as before is scored in another way."""
+    found = await connection.execute(
+        select(case_references.c.measure, case_references.c.case_key, case_references.c.basis).where(
+            case_references.c.baseline == baseline,
+            case_references.c.measure.in_([_SCORE.name, "latency"]),
+        )
+    )
+    bases: dict[str, dict[str, str]] = {}
+    for measure, key, basis in found:
+        bases.setdefault(key, {})[measure] = basis
+    return any(
+        key in watch.bases
+        and both.get("latency") == watch.bases[key][0]
+        and _SCORE.name in both
+        and both[_SCORE.name] != watch.bases[key][1]
+        for key, both in bases.items()
+    )
+
+
+async def _kept(connection: AsyncConnection, hashes: Sequence[str]) -> dict[str, bytes]:
+    kept: dict[str, bytes] = {}
+    for start in range(0, len(hashes), 500):  # SQLite takes a limited number of parameters
+        found = await connection.execute(
+            select(reply_texts.c.hash, reply_texts.c.body).where(
+                reply_texts.c.hash.in_(hashes[start : start + 500])
+            )
+        )
+        kept |= {row.hash: row.body for row in found}
+    return kept
+
+
+def _same_question(watch: Watch, row: Any) -> bool:
+    case = watch.cases.get(row.case_key)
+    return case is not None and case.ask_hash == row.ask_hash
+
+
+async def _again(watch: Watch, row: Any, body: bytes) -> Any:
+    """The stored attempt with today's score."""
+    ask = Ask(seq=row.seq, case=watch.cases[row.case_key], scorers=watch.scorers[row.case_key])
+    text, tool_calls = read_reply(body)
+    reply = Reply(
+        text=text,
+        timings=Timings(total=row.elapsed),
+        finish_reason=row.finish_reason,
+        tool_calls=tool_calls,
+    )
+    scores = await score_reply(ask, reply)
+    result = Result(
+        ask=ask, started=row.started, outcome=Outcome.OK, elapsed=row.elapsed, reply=reply, scores=scores
+    )
+    return SimpleNamespace(**{**row._mapping, "score": result.score})

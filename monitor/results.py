@@ -1,0 +1,103 @@
+"""Between attempts and rows: what is stored of a reply, and how its text is kept once."""
+
+import hashlib
+import json
+import zlib
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from monitor.config.model import Price
+from monitor.purse import cost_nano
+from monitor.store.rounds import Claim
+from probes import Reply, Result
+
+
+def storable(value: Any) -> Any:
+    """A text, or JSON, that both databases take: models may send NUL and half characters, PostgreSQL takes neither."""
+    if isinstance(value, str):
+        if value.isascii() and "\0" not in value:
+            return value
+        return value.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+    if isinstance(value, Mapping):
+        return {storable(key): storable(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [storable(each) for each in value]
+    return value
+
+
+def scores_json(result: Result) -> dict[str, Any]:
+    """Scorer -> {"value", "reason", "explanation", "evidence"}; what is empty is left out."""
+    return {
+        name: {
+            "value": score.value,
+            **({"reason": score.reason} if score.reason else {}),
+            **({"explanation": storable(score.explanation)} if score.explanation else {}),
+            **({"evidence": storable(score.evidence)} if score.evidence else {}),
+        }
+        for name, score in result.scores.items()
+    }
+
+
+def result_row(
+    claim: Claim, result: Result, *, row_id: int, pick: Mapping[str, Any], price: Price | None
+) -> dict[str, Any]:
+    """One row of `result`."""
+    reply = result.reply
+    timings = reply.timings if reply else None
+    usage = reply.usage if reply else None
+    return {
+        "at": claim.slot,
+        "id": row_id,
+        "round_id": claim.id,
+        "seq": result.ask.seq,
+        "endpoint": claim.endpoint,
+        "source": claim.probe,
+        "kind": claim.kind,
+        "case_key": pick["key"],
+        "ask_hash": result.ask.case.ask_hash,
+        "split": pick["split"],
+        "outcome": str(result.outcome),
+        "detail": storable(result.detail),
+        "started": result.started,
+        "elapsed": timings.total if timings else result.elapsed,
+        "lag": result.lag,
+        "first_token": timings.first_token if timings else None,
+        "between_tokens": timings.between_tokens if timings else None,
+        "dns": timings.dns if timings else None,
+        "connect": timings.connect if timings else None,
+        "reused": timings.reused if timings else False,
+        "input_tokens": usage.input_tokens if usage else None,
+        "output_tokens": usage.output_tokens if usage else None,
+        "cached_tokens": usage.cached_tokens if usage else None,
+        "reasoning_tokens": usage.reasoning_tokens if usage else None,
+        "finish_reason": storable(reply.finish_reason) if reply else None,
+        "served_model": storable(reply.served_model) if reply else None,
+        "fingerprint": storable(reply.fingerprint) if reply else None,
+        "score": result.score,
+        "scores": scores_json(result),
+        "reply_hash": reply_hash(kept_reply(reply)) if reply else None,
+        "cost_nano": cost_nano(price, usage) if usage else None,
+    }
+
+
+def kept_reply(reply: Reply) -> bytes:
+    """What is kept of a reply so that it can be scored again: its text and its tool calls, as ASCII JSON."""
+    return json.dumps({"text": reply.text, "tool_calls": list(reply.tool_calls)}, sort_keys=True).encode()
+
+
+def reply_hash(kept: bytes) -> str:
+    """Under which a kept reply is stored."""
+    return hashlib.sha256(kept).hexdigest()
+
+
+def reply_row(reply: Reply, now: datetime) -> dict[str, Any]:
+    """One row of `reply_text`."""
+    kept = kept_reply(reply)
+    return {"hash": reply_hash(kept), "body": zlib.compress(kept, level=1), "seen": now}
+
+
+def read_reply(body: bytes) -> tuple[str, tuple[dict[str, Any], ...]]:
+    """Text and tool calls of a row that `reply_row` made."""
+    kept = json.loads(zlib.decompress(body))
+    return kept["text"], tuple(kept["tool_calls"])

@@ -1,0 +1,162 @@
+"""One ledger over every process: money, pace and concurrency are taken here before they are used.
+
+A permit belongs to a round and dies with it: when the round closes, or its lease runs out, what it
+held is free again.
+"""
+
+from datetime import date, datetime, timedelta
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from monitor.store.engine import Store
+from monitor.store.rounds import Claim
+from monitor.store.tables import gates, ledger, permits, rounds
+
+
+async def enter(store: Store, claim: Claim, *, wanted: int, limit: int, day: date) -> int:
+    """Takes up to `wanted` of the endpoint's concurrency for a round; 0 where nothing is free."""
+    async with store.write() as connection:
+        await _lock_gate(connection, store, claim.endpoint)
+        held = await connection.execute(
+            select(func.coalesce(func.sum(permits.c.concurrency), 0))
+            .join(rounds, rounds.c.id == permits.c.round_id)
+            .where(
+                permits.c.endpoint == claim.endpoint,
+                permits.c.round_id != claim.id,
+                rounds.c.state == "open",
+                rounds.c.lease_until > store.now(),
+            )
+        )
+        granted = max(0, min(wanted, limit - int(held.scalar_one())))
+        if granted:
+            statement = store.insert(permits).values(
+                round_id=claim.id, endpoint=claim.endpoint, concurrency=granted, day=day, reserved_nano=0
+            )
+            await connection.execute(
+                statement.on_conflict_do_update(index_elements=["round_id"], set_={"concurrency": granted})
+            )
+        return granted
+
+
+async def pace(store: Store, endpoint: str, *, requests: int, per_minute: int) -> float:
+    """Books `requests` evenly spaced starts, 60 / `per_minute` seconds apart.
+
+    Returns:
+        Seconds until the first of them. Spacing (rather than a bucket that fills) keeps every
+        minute, wherever it starts, within the limit.
+    """
+    spacing = timedelta(seconds=60 / per_minute)
+    async with store.write() as connection:
+        await _lock_gate(connection, store, endpoint)
+        now, free = (
+            await connection.execute(
+                select(store.now(), gates.c.next_free).where(gates.c.endpoint == endpoint)
+            )
+        ).one()
+        first = max(now, free)
+        await connection.execute(
+            update(gates).where(gates.c.endpoint == endpoint).values(next_free=first + requests * spacing)
+        )
+        return float((first - now).total_seconds())
+
+
+async def reserve(store: Store, claim: Claim, *, nano: int, cap_nano: int, day: date) -> bool:
+    """Sets money aside before it is spent; False where the day's cap would be passed."""
+    async with store.write() as connection:
+        await _ensure_day(connection, store, claim.endpoint, day)
+        done = await connection.execute(
+            update(ledger)
+            .where(
+                ledger.c.endpoint == claim.endpoint,
+                ledger.c.day == day,
+                ledger.c.spent_nano + ledger.c.reserved_nano + nano <= cap_nano,
+            )
+            .values(reserved_nano=ledger.c.reserved_nano + nano)
+        )
+        if done.rowcount != 1:
+            return False
+        await connection.execute(
+            update(permits)
+            .where(permits.c.round_id == claim.id)
+            .values(reserved_nano=permits.c.reserved_nano + nano)
+        )
+        return True
+
+
+async def settle(
+    connection: AsyncConnection,
+    store: Store,
+    claim: Claim,
+    *,
+    day: date,
+    requests: int,
+    released_nano: int,
+    spent_nano: int,
+    input_tokens: int,
+    output_tokens: int,
+) -> None:
+    """Books what finished attempts really cost, in the transaction that stores them.
+
+    `released_nano` is what had been set aside for them; it is free again.
+    """
+    await _ensure_day(connection, store, claim.endpoint, day)
+    if released_nano:
+        held = (
+            await connection.execute(select(permits.c.day).where(permits.c.round_id == claim.id))
+        ).scalar_one()
+        await connection.execute(
+            update(ledger)
+            .where(ledger.c.endpoint == claim.endpoint, ledger.c.day == held)
+            .values(reserved_nano=ledger.c.reserved_nano - released_nano)
+        )
+        await connection.execute(
+            update(permits)
+            .where(permits.c.round_id == claim.id)
+            .values(reserved_nano=permits.c.reserved_nano - released_nano)
+        )
+    await connection.execute(
+        update(ledger)
+        .where(ledger.c.endpoint == claim.endpoint, ledger.c.day == day)
+        .values(
+            requests=ledger.c.requests + requests,
+            spent_nano=ledger.c.spent_nano + spent_nano,
+            input_tokens=ledger.c.input_tokens + input_tokens,
+            output_tokens=ledger.c.output_tokens + output_tokens,
+        )
+    )
+
+
+async def leave(connection: AsyncConnection, round_id: str) -> None:
+    """Gives a round's permit back, with whatever it still had set aside."""
+    found = (await connection.execute(select(permits).where(permits.c.round_id == round_id))).first()
+    if found is None:
+        return
+    await connection.execute(
+        update(ledger)
+        .where(ledger.c.endpoint == found.endpoint, ledger.c.day == found.day)
+        .values(reserved_nano=ledger.c.reserved_nano - found.reserved_nano)
+    )
+    await connection.execute(delete(permits).where(permits.c.round_id == round_id))
+
+
+async def spent_today(connection: AsyncConnection, day: date) -> dict[str, tuple[int, int]]:
+    """Endpoint -> (spent, reserved) in nano-dollars."""
+    found = await connection.execute(select(ledger).where(ledger.c.day == day))
+    return {row.endpoint: (row.spent_nano, row.reserved_nano) for row in found}
+
+
+async def _lock_gate(connection: AsyncConnection, store: Store, endpoint: str) -> None:
+    """Makes the endpoint's gate row and holds it: one replica at a time decides about an endpoint."""
+    long_ago = datetime.fromisoformat("2000-01-01T00:00:00+00:00")
+    await connection.execute(
+        store.insert(gates).values(endpoint=endpoint, next_free=long_ago).on_conflict_do_nothing()
+    )
+    await connection.execute(select(gates.c.endpoint).where(gates.c.endpoint == endpoint).with_for_update())
+
+
+async def _ensure_day(connection: AsyncConnection, store: Store, endpoint: str, day: date) -> None:
+    zero = {"reserved_nano": 0, "spent_nano": 0, "requests": 0, "input_tokens": 0, "output_tokens": 0}
+    await connection.execute(
+        store.insert(ledger).values(endpoint=endpoint, day=day, **zero).on_conflict_do_nothing()
+    )

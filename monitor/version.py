@@ -1,0 +1,5 @@
+"""Which Plumbline this is."""
+
+from importlib.metadata import version
+
+VERSION = version("plumbline")

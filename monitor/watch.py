@@ -1,0 +1,160 @@
+"""A watch: one probe on one endpoint, with everything that its rounds need. Made anew at each reload."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from monitor.config.model import BaselinePolicy, Config, Endpoint, Probe
+from monitor.drift.budget import run_lengths
+from monitor.grid import Grid
+from monitor.measures import MEASURES, Measure
+from probes import Case, Scorer
+from probes.case import content_hash
+from rotation import Item, Pool
+
+#: A capture asks until there are this many replies, even where the pool is small.
+_REPLIES_TO_LEARN = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watch:
+    """One (endpoint, probe).
+
+    Attributes:
+        subject: Hash of what makes the endpoint this very endpoint (kind, model, params).
+        run_lengths: Measure -> rounds between false alarms that its share of the budget allows.
+        scorers: Case key -> scorer name -> scorer.
+        bases: Case key -> (what is asked, what is asked and how it is scored), as hashes.
+    """
+
+    endpoint: str
+    probe: str
+    settings: Endpoint
+    subject: str
+    grid: Grid
+    jitter: timedelta
+    cases_per_round: int
+    pool: Pool
+    cases: Mapping[str, Case]
+    splits: Mapping[str, str]
+    scorers: Mapping[str, Mapping[str, Scorer]]
+    bases: Mapping[str, tuple[str, str]]
+    set_versions: Mapping[str, int]
+    run_lengths: Mapping[str, float]
+    baseline: BaselinePolicy
+    max_tokens: int | None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What identifies it."""
+        return self.endpoint, self.probe
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What its signals carry: the endpoint's own labels, then who it is."""
+        extra = {"provider": self.settings.provider, "region": self.settings.region}
+        known = {name: value for name, value in extra.items() if value is not None}
+        return {**self.settings.labels, **known, "endpoint": self.endpoint, "source": self.probe}
+
+    @property
+    def interval(self) -> timedelta:
+        """Time between slots, on average."""
+        return timedelta(days=1) / self.grid.per_day
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """What is measured here; cost only where there is a price."""
+        return tuple(m for m in MEASURES.values() if m.name != "cost" or self.settings.price is not None)
+
+    @property
+    def captured_runs(self) -> int:
+        """Runs of each case that a capture needs."""
+        return max(self.baseline.runs, -(-_REPLIES_TO_LEARN // max(1, len(self.cases))))
+
+    def basis(self, measure: Measure, keys: Sequence[str]) -> dict[str, str]:
+        """Case key -> the hash under which a reference of this measure is valid; cases that left are skipped."""
+        return {key: self.bases[key][measure.scored] for key in keys if key in self.bases}
+
+
+def subject_hash(endpoint: Endpoint) -> str:
+    """Identity of what a baseline was captured from."""
+    return hashlib.sha256(endpoint.subject.encode()).hexdigest()[:16]
+
+
+def alarming_rates(config: Config, grids: Mapping[tuple[str, str], Grid]) -> dict[str, float]:
+    """Stream name -> rounds a day, over everything that may alarm: what the budget is divided over."""
+    return {
+        f"{endpoint}/{probe}/{measure.name}": grid.per_day
+        for (endpoint, probe), grid in grids.items()
+        for measure in MEASURES.values()
+        if measure.alarms
+    }
+
+
+def build(
+    config: Config,
+    items: Mapping[str, Sequence[Item]],
+    versions: Mapping[str, int],
+    *,
+    scorer: Callable[[Case], Mapping[str, Scorer]],
+    grid: Callable[[Probe, str, str], Grid],
+) -> tuple[Watch, ...]:
+    """Every watch of a config.
+
+    Args:
+        config: The config.
+        items: Eval set -> its active items with their splits.
+        versions: Eval set -> number of its current version.
+        scorer: Makes a case's scorers.
+        grid: Makes the grid of a probe on an endpoint.
+    """
+    pairs = {
+        (endpoint, name): grid(probe, endpoint, name)
+        for name, probe in config.probes.items()
+        for endpoint in probe.endpoints_of(config)
+    }
+    lengths = run_lengths(
+        alarming_rates(config, pairs),
+        at_most=config.false_alarms.at_most,
+        per_days=config.false_alarms.per / timedelta(days=1),
+    )
+    return tuple(
+        _watch(config, endpoint, name, each, items, versions, lengths, scorer)
+        for (endpoint, name), each in pairs.items()
+    )
+
+
+def _watch(
+    config: Config,
+    endpoint: str,
+    name: str,
+    grid: Grid,
+    items: Mapping[str, Sequence[Item]],
+    versions: Mapping[str, int],
+    lengths: Mapping[str, float],
+    scorer: Callable[[Case], Mapping[str, Scorer]],
+) -> Watch:
+    probe, settings = config.probes[name], config.endpoints[endpoint]
+    pool = Pool([item for each in probe.eval_sets for item in items[each]])
+    cases = {item.key: item.case for item in pool.items}
+    params = getattr(settings.settings, "params", {})
+    max_tokens = params.get("max_tokens") if isinstance(params, Mapping) else None
+    return Watch(
+        endpoint=endpoint,
+        probe=name,
+        settings=settings,
+        subject=subject_hash(settings),
+        grid=grid,
+        jitter=probe.jitter,
+        cases_per_round=probe.cases_per_round,
+        pool=pool,
+        cases=cases,
+        splits={item.key: item.split for item in pool.items},
+        scorers={key: scorer(case) for key, case in cases.items()},
+        bases={key: (c.ask_hash, content_hash([c.ask_hash, c.score_hash])) for key, c in cases.items()},
+        set_versions={each: versions[each] for each in probe.eval_sets},
+        run_lengths={m: lengths[f"{endpoint}/{name}/{m}"] for m, row in MEASURES.items() if row.alarms},
+        baseline=config.baseline,
+        max_tokens=max_tokens if isinstance(max_tokens, int) else None,
+    )
