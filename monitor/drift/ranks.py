@@ -42,6 +42,10 @@ GUESSED_DISPERSION = 1.5
 GUESS_COUNTS = 20.0
 DISPERSION_HELD = 2_000
 
+#: A round further out than this, in standard deviations, teaches nothing but that the dispersion may be
+#: larger; one bad round beside a capture of sixty replies would otherwise make the next ones look usual.
+FURTHEST_LEARNT = 3.0
+
 _NORMAL = NormalDist()
 _LEAST, _MOST = sys.float_info.min, sys.float_info.max
 

@@ -201,7 +201,7 @@ def test_graded_scores_alarm_no_more_often_than_stated_and_show_a_drop():
 
 
 def test_a_pool_of_one_case_sees_it_fail():
-    stream = Stream(PairedCusum(), [0.95], random.Random(4), draw=passes, runs=20)
+    stream = Stream(PairedCusum(), [0.95], random.Random(4), draw=passes, runs=20, run_length=5_000.0)
     assert stream.rounds_until(VerdictKind.CHANGED, 100) is None
     stream.pool = [0.0]
     assert stream.rounds_until(VerdictKind.CHANGED, 15) is not None
