@@ -18,7 +18,7 @@ from monitor.config.load import Loaded
 from monitor.delivery import Delivery
 from monitor.describe import round_line
 from monitor.drift.detector import VerdictKind
-from monitor.runtime import LOG_CHANNEL, Runtime, World
+from monitor.runtime import Runtime, World
 from monitor.schedule import Schedule
 from monitor.store import incidents, rounds, schema
 from monitor.store.engine import Store
@@ -156,19 +156,13 @@ class App:
         metrics.reload_ok.set(1)
         metrics.reload_at.set(self.world.clock().timestamp())
         metrics.config_hash.set(int(self.runtime.loaded.hash[:12], 16))
-        metrics.expect(self.runtime.watches.values(), self.channels())
-
-    def channels(self) -> list[str]:
-        """The names of all channels; the log where none is configured."""
-        return list(self.runtime.config.alerts.channels) or [LOG_CHANNEL]
+        metrics.expect(self.runtime.watches.values(), self.runtime.config.alerts.channels)
 
     async def _start_senders(self) -> None:
-        made: dict[str, Notifier] = {}
-        for name, channel in self.runtime.config.alerts.channels.items():
-            made[name] = self.world.plugins.notifier(channel.kind)(channel.settings)
-        if not made:
-            plain = self.world.plugins.notifier(LOG_CHANNEL)
-            made[LOG_CHANNEL] = plain(plain.Settings())
+        made: dict[str, Notifier] = {
+            name: self.world.plugins.notifier(channel.kind)(channel.settings)
+            for name, channel in self.runtime.config.alerts.channels.items()
+        }
         self._notifiers: Mapping[str, Notifier] = made
         self._delivery = Delivery(
             self.store, made, clock=self.world.clock, rng=self.world.rng, metrics=self.world.metrics
@@ -202,7 +196,7 @@ class App:
             await asyncio.sleep(self.world.rng.random() * watch.jitter.total_seconds())
         late = (self.world.clock() - slot).total_seconds()
         outcome = await self.runtime.rounds.scheduled(watch, slot)
-        if outcome not in ("taken", "learning", "overlapped"):
+        if outcome not in ("taken", "learning", "overlapped", "late"):
             self.world.metrics.lateness.observe(max(0.0, late))
 
     def _on_closed(self, watch: Watch, closed: Closed) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from alerts import Changes, Notice, Route, Signal, evaluate, owed, route
+from alerts import Changes, Notice, Route, Signal, destinations, evaluate, owed
 from monitor.drift.detector import Detector, Step, Verdict, VerdictKind
 from monitor.drift.replay import apply
 from monitor.judge import as_round, counts, observations, round_outcome
@@ -250,18 +250,22 @@ class Assessor:
         now = self.clock()
         signals = settled(signals, open_now, at)
         changes = evaluate(RULES, states, open_now, signals, at, lambda: self.new_id("inc", now))
-        notices = self.notices(changes, now)
+        notices = await self.notices(connection, changes, now)
         await incidents.apply(connection, self.store, watch.endpoint, changes, notices, now)
         return changes
 
-    def notices(self, changes: Changes, now: datetime) -> list[Notice]:
-        """The messages that some changes owe."""
+    async def notices(self, connection: AsyncConnection, changes: Changes, now: datetime) -> list[Notice]:
+        """The messages that some changes owe: to the routed channel, and to those that were told before."""
+        told = await incidents.told(connection, [step.incident.id for step in changes.transitions])
         found = []
         for step in changes.transitions:
-            decision = route(self.routes, self.default_channel, step.incident)
-            notice = owed(step, decision, lambda: self.new_id("ntf", now), self.links(step.incident.id))
-            if notice is not None:
-                found.append(notice)
+            incident = step.incident
+            for decision in destinations(
+                self.routes, self.default_channel, incident, told.get(incident.id, ())
+            ):
+                notice = owed(step, decision, lambda: self.new_id("ntf", now), self.links(incident.id))
+                if notice is not None:
+                    found.append(notice)
         return found
 
     async def _note_endpoint(

@@ -16,7 +16,8 @@ from monitor.store.incidents import Owed
 log = logging.getLogger("plumbline.delivery")
 
 _POLL_SECONDS = 2.0
-_SEND_SECONDS = 30.0
+#: Above what a notifier may need: Slack makes up to five calls of ten seconds for one notice.
+_SEND_SECONDS = 60.0
 _LONGEST_WAIT = 300.0
 
 

@@ -11,7 +11,7 @@
 | `was: old-name` | the history moves to the new name |
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -112,7 +112,7 @@ async def reconcile(
     config: Config,
     watches: Sequence[Watch],
     *,
-    notices: Callable[[Changes, datetime], list[Notice]],
+    notices: Callable[[AsyncConnection, Changes, datetime], Awaitable[list[Notice]]],
     now: datetime,
 ) -> list[str]:
     """Brings endpoints, baselines, streams and incidents in line; says what it did, for people.
@@ -128,7 +128,7 @@ async def reconcile(
             connection, store, endpoint=watch.endpoint, source=watch.probe, detectors=detectors, now=now
         )
     said += await _remove(connection, store, config, watches, notices, now)
-    channels = config.alerts.channels.keys() | {"log"}
+    channels = config.alerts.channels.keys()
     await connection.execute(
         update(notifications)
         .where(
@@ -196,7 +196,7 @@ async def _remove(
     store: Store,
     config: Config,
     watches: Sequence[Watch],
-    notices: Callable[[Changes, datetime], list[Notice]],
+    notices: Callable[[AsyncConnection, Changes, datetime], Awaitable[list[Notice]]],
     now: datetime,
 ) -> list[str]:
     wanted = {watch.key: {measure.name for measure in watch.measures} for watch in watches}
@@ -207,6 +207,10 @@ async def _remove(
     ]
     await streams.close_streams(connection, [row.id for row in gone], now)
     pairs = sorted({(row.endpoint, row.source) for row in gone} - wanted.keys())
+    # A probe that comes back starts over; what stays of the endpoint is evaluated anew in its next round.
+    await connection.execute(
+        delete(rule_states).where(rule_states.c.endpoint.in_({endpoint for endpoint, _ in pairs}))
+    )
     known = {
         row.name for row in await connection.execute(select(endpoints).where(endpoints.c.closed.is_(None)))
     }
@@ -219,7 +223,9 @@ async def _remove(
     # A renamed thing counts as removed here: its open incident speaks of a name that nobody knows now.
     for endpoint in sorted({row.endpoint for row in await connection.execute(_open_incidents())}):
         changes = close(await incidents.load_open(connection, endpoint), left, now, _REMOVED)
-        await incidents.apply(connection, store, endpoint, changes, notices(changes, now), now)
+        await incidents.apply(
+            connection, store, endpoint, changes, await notices(connection, changes, now), now
+        )
     return [f"{endpoint}/{probe}: removed; its streams are closed" for endpoint, probe in pairs]
 
 

@@ -1,15 +1,17 @@
 """Deletes what the policy no longer keeps, in batches so that nobody waits long for the store."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Table, delete, select, text
 
 from monitor.config.model import Retention
 from monitor.store.engine import Store
 from monitor.store.schema import month
-from monitor.store.tables import events, reply_texts, results, round_stats, rounds
+from monitor.store.tables import detector_snapshots, events, reply_texts, results, round_stats, rounds
 
 _BATCH = 5_000
+#: A replay starts at the newest snapshot; a few older ones let a person look back.
+_SNAPSHOTS_KEPT = timedelta(days=8)
 #: Rounds and events are small and explain incidents, so they stay as long as the statistics do.
 _EVENTS_WITH_STATS = (rounds.c.slot, events.c.at)
 
@@ -17,6 +19,9 @@ _EVENTS_WITH_STATS = (rounds.c.slot, events.c.at)
 async def apply(store: Store, policy: Retention, now: datetime) -> dict[str, int]:
     """Deletes what is too old; says how many rows of which table went."""
     gone: dict[str, int] = {}
+    async with store.write() as connection:
+        kept_from = (now - _SNAPSHOTS_KEPT).date()
+        await connection.execute(delete(detector_snapshots).where(detector_snapshots.c.day < kept_from))
     await _drop_partitions(store, now - policy.results)
     for column, age in (
         (reply_texts.c.seen, policy.replies),

@@ -51,11 +51,15 @@ class Rounds:
 
         Returns:
             How it went: the outcome, "taken" (another replica has it), "overlapped", "learning" (the
-            slot went into a capture), or "unfinished" (a drain came first).
+            slot went into a capture), "late" (we woke when half its interval was over; the next slot
+            counts it as missed), or "unfinished" (a drain came first).
         """
         async with self.store.write() as connection:
+            claim: Claim | str
             if await baselines.active(connection, *watch.key, watch.subject) is None:
-                claim: Claim | str = "learning"
+                claim = "learning"
+            elif self.clock() - slot > watch.interval / 2:
+                claim = "late"
             else:
                 await self._count_missed(connection, watch, slot)
                 claim = await self._claim(connection, watch, slot)
@@ -156,6 +160,9 @@ class Rounds:
     ) -> None:
         name = f"{watch.endpoint}/{watch.probe}"
         async with self.store.write() as connection:
+            under_way = await baselines.capturing(connection, *watch.key, watch.subject)
+            if under_way is None or under_way.id != baseline.id:
+                return  # the endpoint became another one while we asked
             if state.refused:
                 text = f"baseline version {baseline.version} refused: {state.why_refused()}"
                 await baselines.set_state(

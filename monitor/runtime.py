@@ -39,9 +39,6 @@ from rotation import Item
 
 log = logging.getLogger("plumbline")
 
-#: The channel of those who configured none: the log.
-LOG_CHANNEL = "log"
-
 
 @dataclass(frozen=True, kw_only=True)
 class World:
@@ -172,12 +169,11 @@ class Runtime:
             Route(match=each.match, channel=each.channel, mention=each.mention)
             for each in config.alerts.routes
         ]
-        default = config.alerts.default_channel or (None if config.alerts.channels else LOG_CHANNEL)
         return Assessor(
             store=self.store,
             detector=self.detector,
             routes=routes,
-            default_channel=default,
+            default_channel=config.alerts.default_channel,
             links=partial(_links, config.web.external_url),
             new_id=self.new_id,
             clock=self.world.clock,

@@ -111,15 +111,16 @@ class RankBets:
         observations = in_order(round, _LEAST, _MOST)
         found = _residuals(reference, observations)
         judged = found if len(reference.residuals) >= RESIDUALS_NEEDED else []
-        after = _judge(watch, reference, round, judged, threshold) if judged else watch
-        if watch.changed or after.changed:
-            return Step(
-                state=after.dump(), verdict=_verdict(after, reference, observations, judged, threshold)
-            )
+        scores = _scores(reference.residuals, judged, round.rng)
+        scaled = _scaled(scores, watch)
+        after = _judge(watch, round, judged, scores, threshold) if judged else watch
+        verdict = _verdict(after, reference, observations, judged, threshold)
+        if watch.changed or after.changed or abs(scaled) > FURTHEST_LEARNT:
+            return Step(state=after.dump(), verdict=verdict)
         room = max(0, RESIDUALS_HELD - len(reference.residuals))
         return Step(
             state=after.dump(),
-            verdict=_verdict(after, reference, observations, judged, threshold),
+            verdict=verdict,
             learned=_learn(reference, observations),
             residuals=tuple(one.residual for one in found[:room]),
         )
@@ -155,11 +156,9 @@ def _residuals(reference: Reference, observations: Sequence[Observation]) -> lis
 
 
 def _judge(
-    watch: Watch, reference: Reference, round: Round, judged: Sequence[_Found], threshold: float
+    watch: Watch, round: Round, judged: Sequence[_Found], scores: Sequence[float], threshold: float
 ) -> Watch:
-    scores = _scores(sorted(reference.residuals), judged, round.rng)
-    total = math.fsum(scores) / math.sqrt(len(scores))
-    scaled = total / math.sqrt(_dispersion(watch))
+    scaled = _scaled(scores, watch)
     bets = [shift * scaled - shift * shift / 2.0 for shift in SHIFTS]
     sums = roll(watch.sums, [min(bet, LARGEST_BET) for bet in bets])
     parts = [Part(one.case, one.difference, score) for one, score in zip(judged, scores, strict=True)]
@@ -173,12 +172,19 @@ def _judge(
     )
     if watch.changed or after.changed or watch.own["rounds"] >= DISPERSION_HELD:
         return after
-    own = {"rounds": watch.own["rounds"] + 1.0, "squares": watch.own["squares"] + total * total}
+    square = min(scaled * scaled, FURTHEST_LEARNT**2) * _dispersion(watch)
+    own = {"rounds": watch.own["rounds"] + 1.0, "squares": watch.own["squares"] + square}
     return replace(after, own=own)
 
 
-def _scores(held: Sequence[float], judged: Sequence[_Found], rng: random.Random) -> list[float]:
+def _scaled(scores: Sequence[float], watch: Watch) -> float:
+    """The round's rank sum in standard deviations; 0 where nothing was ranked."""
+    return math.fsum(scores) / math.sqrt(len(scores) * _dispersion(watch)) if scores else 0.0
+
+
+def _scores(residuals: Sequence[float], judged: Sequence[_Found], rng: random.Random) -> list[float]:
     """Normal scores of the ranks among the residuals in control; ties are drawn."""
+    held = sorted(residuals)
     scores = []
     for one in judged:
         below = bisect_left(held, one.residual)

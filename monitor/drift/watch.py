@@ -99,7 +99,8 @@ class Watch:
         if not self.changed:
             if statistic < threshold:
                 return after
-            trails = (self.trail, *(Trail() for _ in self.trails[1:]))
+            leading = replace(self.trail, evidence=statistic)
+            trails = (leading, *(Trail() for _ in self.trails[1:]))
             return replace(after, changed=True, trails=trails, peak=statistic, size=size)
         back = max(0.0, self.back + reverse)
         if back >= RETURN_THRESHOLD:

@@ -14,7 +14,7 @@ from monitor.store.errors import Superseded
 from monitor.store.tables import incidents, notifications, rule_states, transitions
 
 #: A notification that its sender has not reported on for this long may be sent by another.
-LEASE = timedelta(seconds=60)
+LEASE = timedelta(seconds=90)
 
 DUE, SENDING, SENT, FAILED, MERGED = "due", "sending", "sent", "failed", "merged"
 
@@ -54,6 +54,13 @@ async def recent(connection: AsyncConnection, limit: int) -> list[Incident]:
     return [Incident.from_json(row.body) for row in await connection.execute(query)]
 
 
+async def load_one(connection: AsyncConnection, incident_id: str) -> Incident | None:
+    """One incident, whatever its state."""
+    found = await connection.execute(select(incidents.c.body).where(incidents.c.id == incident_id))
+    body = found.scalar()
+    return None if body is None else Incident.from_json(body)
+
+
 async def history(
     connection: AsyncConnection, incident_id: str
 ) -> tuple[Sequence[Row[Any]], Sequence[Row[Any]]]:
@@ -65,6 +72,19 @@ async def history(
         select(notifications).where(notifications.c.incident_id == incident_id).order_by(notifications.c.seq)
     )
     return steps.all(), told.all()
+
+
+async def told(connection: AsyncConnection, ids: Sequence[str]) -> dict[str, set[str]]:
+    """Incident -> the channels that were told of it, or are about to be."""
+    found = await connection.execute(
+        select(notifications.c.incident_id, notifications.c.channel)
+        .where(notifications.c.incident_id.in_(ids), notifications.c.state != FAILED)
+        .distinct()
+    )
+    channels: dict[str, set[str]] = {}
+    for incident, channel in found:
+        channels.setdefault(incident, set()).add(channel)
+    return channels
 
 
 async def apply(

@@ -402,6 +402,32 @@ class EventRow(SQLModel, table=True):
     text: str
 
 
+class TokenRow(SQLModel, table=True):
+    """What opens the web: only the SHA-256 of a token is kept, so that a copy of the store opens nothing."""
+
+    __tablename__ = "token"
+    id: str = Field(primary_key=True)
+    name: str
+    hash: str = Field(index=True, unique=True)
+    scopes: Any = _json()
+    created: datetime = _at()
+    revoked: datetime | None = _at(default=None)
+    last_used: datetime | None = _at(default=None)
+
+
+class AuditRow(SQLModel, table=True):
+    """Who did what to what, and why; kept for ever."""
+
+    __tablename__ = "audit"
+    id: int | None = Field(default=None, primary_key=True)
+    at: datetime = _at()
+    who: str
+    action: str
+    object: str
+    why: str = ""
+    detail: Any = _json(default=None, nullable=True)
+
+
 metadata = SQLModel.metadata
 
 # Core's view of the same tables: batches through Core cost a sixteenth of ORM objects.
@@ -429,3 +455,5 @@ incidents = metadata.tables["incident"]
 transitions = metadata.tables["transition"]
 notifications = metadata.tables["notification"]
 events = metadata.tables["event"]
+tokens = metadata.tables["token"]
+audits = metadata.tables["audit"]

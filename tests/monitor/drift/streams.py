@@ -83,7 +83,7 @@ class Stream:
             at=START + self.asked * EVERY,
             observations=observations,
             run_length=self.run_length,
-            rng=random.Random(self.asked),
+            rng=random.Random(self.rng.getrandbits(32)),
         )
 
     def step(self) -> Verdict:

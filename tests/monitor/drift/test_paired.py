@@ -93,6 +93,10 @@ def test_a_change_is_dated_measured_and_its_cases_named():
         verdict = stream.step()
     assert verdict.direction == "down"
     assert verdict.scale == "difference"
+    assert verdict.effect is not None
+    assert verdict.low is not None
+    assert verdict.high is not None
+    assert verdict.since is not None
     assert -1.0 <= verdict.low < verdict.effect < verdict.high < 0.0
     assert verdict.effect == pytest.approx(-0.095, abs=0.06)
     assert abs((verdict.since - START) / EVERY - 51) <= 4

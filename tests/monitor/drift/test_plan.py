@@ -6,7 +6,8 @@ from monitor.drift.plan import brownian_height, page_threshold, rounds_to_see
 
 # The planning table: drop, information of a reply, and for panels of 10, 20, 50 and 100 the rounds at run
 # lengths of 2e3, 2e4 and 2e5.
-TABLE = [
+Columns = list[tuple[float, float, float]]
+TABLE: list[tuple[float, float, Columns]] = [
     (0.02, 0.0031, [(105, 178, 253), (63, 100, 138), (31, 46, 61), (18, 25, 33)]),
     (0.03, 0.0068, [(58, 92, 126), (34, 51, 68), (16, 23, 30), (9.2, 12.6, 16)]),
     (0.05, 0.0184, [(26.8, 39, 52), (15.3, 21.5, 27.8), (7.1, 9.6, 12.1), (3.9, 5.2, 6.4)]),
@@ -39,5 +40,5 @@ def test_the_height_solves_its_equation(run_length, information):
     [(0.0, 20, 500.0), (0.05, 0, 500.0), (0.05, 20, 1.0), (0.05, 20, math.nan), (0.05, 20, 500.0, 0.0)],
 )
 def test_a_plan_for_nothing_is_refused(arguments):
-    with pytest.raises(ValueError, match="nothing to plan|must be positive"):
+    with pytest.raises(ValueError, match=r"nothing to plan|must be positive"):
         rounds_to_see(*arguments)

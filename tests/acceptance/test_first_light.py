@@ -1,0 +1,68 @@
+"""The whole daemon over real HTTP, with nothing patched: it watches, notices, tells, and hears of the recovery."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import aiohttp
+
+from tests.fakes.llm import FakeLLM
+from tests.fakes.slack import CHANNEL, TOKEN, FakeSlack
+from tests.site import Site, answers, daemon
+
+
+async def _until(met: Callable[[], bool], what: str) -> None:
+    """Waits for something to become true; the limit only ends a test that has failed."""
+    try:
+        async with asyncio.timeout(60):
+            while not met():
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        raise AssertionError(f"never happened: {what}") from None
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+async def test_an_endpoint_that_gets_worse_is_one_incident_and_one_slack_message_that_ends_resolved(
+    store_url: str, tmp_path: Path
+) -> None:
+    async with FakeLLM(answers=answers(), latency=0.02) as llm, FakeSlack() as slack:
+        site = Site(tmp_path, store_url, llm.url)
+        site.config["probes"]["quality"]["every"] = "1s"
+        site.config["alerts"] = {
+            "channels": {
+                "oncall": {"kind": "slack", "token": TOKEN, "channel": CHANNEL, "api_url": slack.url}
+            }
+        }
+        async with daemon(site, _now) as app, aiohttp.ClientSession() as http:
+            page = f"http://127.0.0.1:{app.port}"
+            runs: list[str] = []
+            inner = app.runtime.on_closed
+
+            def on_closed(watch: object, closed: object) -> None:
+                runs.append(closed.claim.kind)  # type: ignore[attr-defined]
+                inner(watch, closed)
+
+            app.runtime.on_closed = on_closed
+            await _until(lambda: runs.count("scheduled") >= 3, "three rounds in control")
+            assert slack.messages == []
+            llm.skill = 0.2
+            await _until(lambda: bool(slack.messages), "a message in Slack")
+            (message,) = slack.messages
+            assert "bot" in message.shown
+            assert "score down" in message.shown
+            async with http.get(f"{page}/") as answer:
+                assert answer.status == 200
+                assert "score down" in await answer.text()
+            async with http.get(f"{page}/metrics") as answer:
+                text = await answer.text()
+            assert 'plumbline_verdict{endpoint="bot",measure="score",source="quality"} 2.0' in text
+            assert 'plumbline_incidents_open{acknowledged="false",severity="critical"} 1.0' in text
+            llm.skill = 1.0
+            await _until(lambda: "esolved" in message.shown, "the message says resolved")
+            await _until(lambda: bool(slack.replies(message.ts)), "a reply in the thread")
+        assert slack.messages == [message]
+        assert "esolved" in slack.replies(message.ts)[-1].shown
