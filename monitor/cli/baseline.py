@@ -62,8 +62,7 @@ def show_version(path: Path, probe: str, endpoint: str | None, version: int | No
     async def work() -> list[dict[str, Any]]:
         async with open_store(config) as store, store.read() as connection:
             return [
-                await _whole(connection, config, *pair, version)
-                for pair in pairs_of(config, probe, endpoint)
+                await _whole(connection, config, *pair, version) for pair in pairs_of(config, probe, endpoint)
             ]
 
     found = asyncio.run(work())

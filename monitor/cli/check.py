@@ -19,7 +19,12 @@ from monitor.config.problem import ConfigInvalid, Problem
 from monitor.plugins import Plugins
 from rotation import CaseFileInvalid, CaseProblem, ScorerRefused
 
-_ENDPOINTS: Columns = {"name": ("endpoint", str), "kind": ("kind", str), "model": ("model", str), "host": ("host", str)}
+_ENDPOINTS: Columns = {
+    "name": ("endpoint", str),
+    "kind": ("kind", str),
+    "model": ("model", str),
+    "host": ("host", str),
+}
 _PROBES: Columns = {
     "probe": ("probe", str),
     "endpoint": ("endpoint", str),

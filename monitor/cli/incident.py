@@ -64,7 +64,10 @@ def show_incident(path: Path, id: str, output: Output) -> None:
         async with open_store(config) as store, store.read() as connection:
             incident = await _load(connection, id)
             if incident is None:
-                raise Refused(f"no incident has the id {one_line(id, 80)}; see `plumbline incidents list --all`", Code.USAGE)
+                raise Refused(
+                    f"no incident has the id {one_line(id, 80)}; see `plumbline incidents list --all`",
+                    Code.USAGE,
+                )
             steps, told = await incidents.history(connection, id)
             return {
                 **_row(incident),

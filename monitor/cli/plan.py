@@ -34,9 +34,18 @@ class Plan:
     budget: str
 
 
-def watches_of(config: Config, cases: Mapping[str, Sequence[Case]], plugins: Plugins) -> tuple[Watch, ...]:
-    """The config's watches, without a store: which cases are held out is not known, nor needed."""
-    items = {name: [Item.of(name, case, b"plan") for case in each] for name, each in cases.items()}
+def watches_of(
+    config: Config, cases: Mapping[str, Sequence[Case]], plugins: Plugins, split_key: bytes = b""
+) -> tuple[Watch, ...]:
+    """The config's watches, without touching a store.
+
+    Args:
+        config: The config.
+        cases: Eval set -> its cases.
+        plugins: Where scorers are found.
+        split_key: The store's own, where it matters which cases are held out.
+    """
+    items = {name: [Item.of(name, case, split_key) for case in each] for name, each in cases.items()}
     versions = dict.fromkeys(items, 0)
     return build(config, items, versions, scorer=Scorers(plugins).of, grid=grid_of)
 
@@ -141,7 +150,11 @@ def _weak_endpoint(name: str, endpoint: Endpoint) -> Iterator[str]:
 
 
 def _weak_whole(config: Config, watches: Sequence[Watch]) -> Iterator[str]:
-    far = [name for name, endpoint in config.endpoints.items() if (host := _host(endpoint)) and not is_loopback(host)]
+    far = [
+        name
+        for name, endpoint in config.endpoints.items()
+        if (host := _host(endpoint)) and not is_loopback(host)
+    ]
     if far and not config.uplink.targets:
         yield (
             "uplink.targets is empty: a name that does not resolve is held against an endpoint only while "
@@ -161,4 +174,3 @@ def _weak_whole(config: Config, watches: Sequence[Watch]) -> Iterator[str]:
 
 def _host(endpoint: Endpoint) -> str | None:
     return urlsplit(str(getattr(endpoint.settings, "url", ""))).hostname
-

@@ -53,7 +53,9 @@ def list_tokens(path: Path, output: Output) -> None:
             return await access.listed(connection)
 
     rows = [{key: getattr(token, key) for key in _COLUMNS} for token in asyncio.run(work())]
-    listing(rows, _COLUMNS, output, nothing="no tokens; make one with `plumbline token create NAME --scope read`")
+    listing(
+        rows, _COLUMNS, output, nothing="no tokens; make one with `plumbline token create NAME --scope read`"
+    )
 
 
 def revoke(path: Path, name_or_id: str) -> None:

@@ -45,6 +45,12 @@ class PairedCusum:
     With p the value expected of a case and q the value after the fall, a score x adds
     l = x ln(q/p) + (1 - x) ln((1-q)/(1-p)). exp(l) is convex in x, so its mean is at most 1 wherever x has
     mean p: graded scores are as safe as passes and failures.
+
+    Simulated, realised over stated run length at 500 rounds (100 streams each): .9 to 1.3 for twenty cases at
+    .5 or .95, five cases with 20 runs, and fifty of which most never pass; 1.9 to 3.1 for pools of mixed
+    difficulty of 20 to 500 cases with 3 or 5 runs; 4 and more where nearly everything passes. Known gap:
+    graded scores that hardly vary never alarm falsely but are slow (10 points in 17 rounds, 5 points are
+    mostly learnt away); they deserve bets of their own.
     """
 
     api: ClassVar[int] = 1

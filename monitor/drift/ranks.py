@@ -57,8 +57,12 @@ class RankBets:
     residuals in control is uniform whatever their law, heavy tails included. The normal scores of a round
     add up to one Z, scaled by its dispersion as learnt, because replies of one round share a load.
 
-    Known gap: a load that drifts slowly (rounds correlated with the next ones) is not in the threshold; that
-    needs the endpoint's own history. A wider spread at the same level is not looked for.
+    Simulated, realised over stated run length at 500 rounds (100 streams each): 2.9, 2.4 and 2.1 for captures
+    of 20, 5 and 100 cases with 3 runs, 2.6 with the tails of Student's t with three degrees of freedom.
+
+    Known gaps: a load that drifts slowly (rounds correlated with the next ones) is not in the threshold; that
+    needs the endpoint's own history. Ten per cent slower is learnt away on some streams before it is told. A
+    wider spread at the same level is not looked for.
     """
 
     api: ClassVar[int] = 1
