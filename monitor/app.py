@@ -156,7 +156,11 @@ class App:
         metrics.reload_ok.set(1)
         metrics.reload_at.set(self.world.clock().timestamp())
         metrics.config_hash.set(int(self.runtime.loaded.hash[:12], 16))
-        metrics.expect(self.runtime.watches.values(), self.runtime.config.alerts.channels)
+        metrics.expect(self.runtime.watches.values(), self.channels())
+
+    def channels(self) -> list[str]:
+        """The names of all channels."""
+        return list(self.runtime.config.alerts.channels)
 
     async def _start_senders(self) -> None:
         made: dict[str, Notifier] = {

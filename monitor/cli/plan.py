@@ -23,6 +23,8 @@ DROP = 0.05
 #: A plan that needs longer to see it is called weak.
 _SLOW_DAYS = 2.0
 _DAY = timedelta(days=1)
+#: Splits the cases somehow, for those who only count them.
+ANY_KEY = b"any"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,7 +37,7 @@ class Plan:
 
 
 def watches_of(
-    config: Config, cases: Mapping[str, Sequence[Case]], plugins: Plugins, split_key: bytes = b""
+    config: Config, cases: Mapping[str, Sequence[Case]], plugins: Plugins, split_key: bytes = ANY_KEY
 ) -> tuple[Watch, ...]:
     """The config's watches, without touching a store.
 

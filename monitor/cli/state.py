@@ -14,7 +14,7 @@ from monitor.cases import Scorers, read_all
 from monitor.cli.ending import Code
 from monitor.cli.opening import now, open_store, read_config
 from monitor.cli.options import Output
-from monitor.cli.plan import watches_of
+from monitor.cli.plan import ANY_KEY, watches_of
 from monitor.cli.show import Columns, as_json, listing, moment, say, seconds, share, usd
 from monitor.config.model import Config
 from monitor.drift.detector import VerdictKind
@@ -63,7 +63,7 @@ async def _look(config: Config, cases: Mapping[str, Sequence[Case]], plugins: Pl
     async with open_store(config) as store:
         async with store.read() as connection:
             key = (await connection.execute(select(metas.c.value).where(metas.c.key == "split_key"))).scalar()
-        watches = watches_of(config, cases, plugins, bytes.fromhex(key or ""))
+        watches = watches_of(config, cases, plugins, bytes.fromhex(key) if key else ANY_KEY)
         running = _Configured(config, {watch.key: watch for watch in watches})
         return await overview(store, running, now())
 

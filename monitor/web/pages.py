@@ -1,0 +1,71 @@
+"""The status page, the same as JSON, and the files it is styled with."""
+
+import asyncio
+from pathlib import Path
+
+import orjson
+from aiohttp import web
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from monitor.store.overview import overview
+from monitor.store.views import Overview
+from monitor.version import VERSION
+from monitor.web import drawing, words
+from monitor.web.daemon import DAEMON, now
+
+_FOLDER = Path(__file__).parent
+_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+_STATIC = {path.name: path.read_bytes() for path in (_FOLDER / "static").iterdir() if path.suffix in _TYPES}
+
+
+def _environment() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(_FOLDER / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals |= {"version": VERSION, "bar": drawing.bar, "sparkline": drawing.sparkline}
+    for name in ("reading", "moved", "evidence", "days", "when", "ago", "until", "every", "money", "fact"):
+        made.globals[name] = getattr(words, name)
+    return made
+
+
+_TEMPLATE = _environment().get_template("status.html")
+
+
+async def status(request: web.Request) -> web.Response:
+    """The page. It is written in a thread: probes that are being timed must not wait for it."""
+    seen = await _look(request)
+    page = await asyncio.to_thread(_TEMPLATE.render, o=seen)
+    return web.Response(text=page, content_type="text/html")
+
+
+async def status_json(request: web.Request) -> web.Response:
+    """What the page shows, for programs; `plumbline status -o json` prints the same."""
+    body = await asyncio.to_thread(as_json, await _look(request))
+    return web.Response(body=body, content_type="application/json")
+
+
+async def static(request: web.Request) -> web.Response:
+    """A file of the page; they are few, and read once."""
+    name = request.match_info["name"]
+    if name not in _STATIC:
+        raise web.HTTPNotFound(text="there is no such file\n")
+    kind = _TYPES[Path(name).suffix]
+    return web.Response(
+        body=_STATIC[name], content_type=kind, charset="utf-8", headers={"Cache-Control": "max-age=300"}
+    )
+
+
+def as_json(seen: Overview) -> bytes:
+    """An overview as JSON: times in RFC 3339, seconds, dollars, ratios; what is not known is null."""
+    body = {"sentence": seen.sentence, "level": seen.level, "overview": seen}
+    return orjson.dumps(body, option=orjson.OPT_UTC_Z)
+
+
+async def _look(request: web.Request) -> Overview:
+    daemon = request.app[DAEMON]
+    return await overview(daemon.store, daemon.runtime, now(request))
+
