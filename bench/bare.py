@@ -83,10 +83,24 @@ async def paced(url: str, *, cases: int, per_second: float) -> dict[str, Any]:
     return {"measured": measured}
 
 
+async def tell(url: str, *, slack: str, token: str, channel: str, times: int) -> dict[str, Any]:
+    """Asks, and posts the answer to Slack at once: when each answer was there, by the wall clock."""
+    replied = []
+    async with aiohttp.ClientSession() as session:
+        for n in range(times):
+            answer, *_ = await _ask(session, url, f"q{n}", True)
+            replied.append(time.time())
+            message = {"channel": channel, "text": answer}
+            headers = {"Authorization": f"Bearer {token}"}
+            async with session.post(f"{slack}chat.postMessage", json=message, headers=headers) as response:
+                await response.read()
+    return {"replied": replied}
+
+
 def main() -> None:
     """Reads its order from the command line and answers with one line of JSON."""
     order = json.loads(sys.argv[1])
-    mode = {"closed": closed, "paced": paced}[order.pop("mode")]
+    mode = {"closed": closed, "paced": paced, "tell": tell}[order.pop("mode")]
     print(json.dumps(asyncio.run(mode(order.pop("url"), **order))))
 
 

@@ -66,7 +66,7 @@ async def judged(it: Bench) -> dict[str, Any]:
     """A captured baseline, then one scheduled round with everything that follows from it."""
     await it.capture()
     before = cpu_seconds()
-    outcome = await it.runtime.rounds.scheduled(it.watch, it.watch.grid.slot(_now()))
+    outcome = await it.runtime.rounds.scheduled(it.watch, it.watch.grid.after(_now()))
     return {"cpu": cpu_seconds() - before, "outcome": outcome}
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from monitor.ids import RowIds
+from monitor.judge import NEVER_SENT
 from monitor.lag import LoopLag
 from monitor.metrics import Metrics
 from monitor.purse import Purse, cost_nano
@@ -25,9 +26,6 @@ log = logging.getLogger("plumbline.round")
 #: Replies wait at most this long for their transaction: what a kill can lose of what was paid for.
 _FLUSH_SECONDS = 0.5
 _STORE_RETRY_SECONDS = 1.0
-
-#: Ends of attempts for which no request left.
-_NEVER_SENT = frozenset({Outcome.DRAINED, Outcome.NO_BUDGET, Outcome.STORE_BUSY})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -141,7 +139,7 @@ class _Appender:
             await self._task
 
     async def _store_as_they_come(self) -> None:
-        while not self._ending.is_set():
+        while self._waiting or not self._ending.is_set():  # what came during the last write is stored too
             await self._arrived.wait()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._ending.wait(), _FLUSH_SECONDS)
@@ -168,13 +166,19 @@ class _Appender:
     async def _write(self, batch: Sequence[Result]) -> None:
         asker, claim, price = self._asker, self._claim, self._watch.settings.price
         now = asker.clock()
+        replies = {result.ask.seq: reply_row(result.reply, now) for result in batch if result.reply}
         rows = [
             result_row(
-                claim, result, row_id=asker.row_ids.take(now), pick=self._picks[result.ask.seq], price=price
+                claim,
+                result,
+                row_id=asker.row_ids.take(now),
+                pick=self._picks[result.ask.seq],
+                price=price,
+                reply_hash=replies[result.ask.seq]["hash"] if result.reply else None,
             )
             for result in batch
         ]
-        texts = {row["hash"]: row for row in (reply_row(r.reply, now) for r in batch if r.reply)}
+        texts = {row["hash"]: row for row in replies.values()}
         if not self._released:
             self._released = self._purse.release(result.ask.seq for result in batch)
         async with asker.store.write() as connection:
@@ -184,7 +188,7 @@ class _Appender:
                 asker.store,
                 claim,
                 day=self._purse.day,
-                requests=sum(result.outcome not in _NEVER_SENT for result in batch),
+                requests=sum(result.outcome not in NEVER_SENT for result in batch),
                 released_nano=self._released,
                 spent_nano=sum(row["cost_nano"] or 0 for row in rows),
                 input_tokens=sum(row["input_tokens"] or 0 for row in rows),

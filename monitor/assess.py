@@ -15,8 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from alerts import Changes, Notice, Route, Signal, destinations, evaluate, owed
 from monitor.drift.detector import Detector, Step, Verdict, VerdictKind
 from monitor.drift.replay import apply
-from monitor.judge import as_round, counts, observations, round_outcome
+from monitor.judge import NEVER_SENT, as_round, counts, held_against, observations, round_outcome
 from monitor.measures import MEASURES, Measure
+from monitor.replay import keep_snapshot
 from monitor.signals import RULES, settled, state_signals, verdict_signal
 from monitor.stat import Stat, summarise
 from monitor.store import baselines, incidents, ledger, rounds, streams
@@ -101,15 +102,16 @@ class Assessor:
             judged = await self._judge(connection, watch, claim, rows, uplink_up, baseline)
             extra = {"served model": "; ".join(changed_models)} if changed_models else {}
             at = claim.slot
+            theirs = held_against(found, uplink_up)
             signals = [
-                verdict_signal(watch, each.measure, each.verdict, baseline, found, at, extra)
+                verdict_signal(watch, each.measure, each.verdict, baseline, theirs, at, extra)
                 for each in judged
                 if each.measure.alarms
             ]
             signals += state_signals(watch, found, at, _detail(rows))
             changes = await self._alert(connection, watch, signals, at)
             if claim.kind == "scheduled":
-                asked = {pick["key"]: 1 for pick in claim.panel}
+                asked = {row.case_key: 1 for row in rows if row.outcome not in NEVER_SENT}
                 await rounds.expose(connection, self.store, claim, asked)
         return Closed(
             claim=claim,
@@ -172,8 +174,18 @@ class Assessor:
             prior=prior,
             basis=watch.basis(measure, [each.case for each in seen]),
         )
-        if not await streams.has_snapshot(connection, stream.id, claim.slot.date()):
-            await self._keep_snapshot(connection, watch, measure, stream, claim, base, prior, state)
+        await keep_snapshot(
+            connection,
+            self.store,
+            watch,
+            measure,
+            claim,
+            stream_id=stream.id,
+            baseline=base,
+            prior=prior,
+            state=state,
+            anew=not known,
+        )
         round = as_round(watch.endpoint, watch.probe, claim.slot, seen, watch.run_lengths.get(measure.name))
         step = detector.update(state, reference, round)
         await streams.save_state(
@@ -190,35 +202,6 @@ class Assessor:
         await self._learn(connection, watch, measure, base, reference, step)
         fresh = step.verdict.kind is VerdictKind.CHANGED and before.kind is not VerdictKind.CHANGED
         return Judged(measure=measure, verdict=step.verdict, stat=stat, became_changed=fresh)
-
-    async def _keep_snapshot(
-        self,
-        connection: AsyncConnection,
-        watch: Watch,
-        measure: Measure,
-        stream: Any,
-        claim: Claim,
-        base: str,
-        prior: Mapping[str, float],
-        state: Mapping[str, Any],
-    ) -> None:
-        whole = await baselines.load_reference(
-            connection,
-            baseline=base,
-            measure=measure.name,
-            prior=prior,
-            basis=watch.basis(measure, list(watch.cases)),
-        )
-        await streams.snapshot(
-            connection,
-            self.store,
-            stream_id=stream.id,
-            day=claim.slot.date(),
-            slot=claim.slot,
-            baseline=base,
-            state=state,
-            reference=whole,
-        )
 
     async def _learn(
         self,

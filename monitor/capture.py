@@ -12,11 +12,11 @@ from monitor.purse import worst_nano
 from monitor.store import baselines
 from monitor.store.engine import Store
 from monitor.watch import Watch
-from probes import Ask, Outcome
+from probes import ENDPOINT_FAILURES, NETWORK_FAILURES, Ask, Outcome
 
 #: Above this share of failed attempts a capture is refused: it would teach that failing is normal.
 MOST_FAILED = 0.05
-#: Below this many attempts that share says nothing yet.
+#: The share is one of this many attempts at least: one failure among the first few refuses nothing.
 _ENOUGH_TO_TELL = 20
 #: Attempts of one chunk; between chunks other rounds and a drain get their turn.
 CHUNK = 100
@@ -48,9 +48,7 @@ class Progress:
     @property
     def refused(self) -> bool:
         """Whether too many attempts failed for a baseline."""
-        return (
-            self.attempts >= min(_ENOUGH_TO_TELL, self.wanted) and self.failed > MOST_FAILED * self.attempts
-        )
+        return self.failed > MOST_FAILED * max(self.attempts, min(_ENOUGH_TO_TELL, self.wanted))
 
     def why_refused(self) -> str:
         """One sentence for people."""
@@ -108,31 +106,19 @@ def progress(watch: Watch, rows: Sequence[Any]) -> Progress:
     )
 
 
-_COUNTS_AGAINST = frozenset(
-    {
-        Outcome.TIMEOUT,
-        Outcome.REFUSED,
-        Outcome.RESET,
-        Outcome.TLS,
-        Outcome.SERVER,
-        Outcome.MALFORMED,
-        Outcome.TRUNCATED,
-        Outcome.TOO_LARGE,
-        Outcome.DNS,
-        Outcome.CONNECT_TIMEOUT,
-        Outcome.AUTH,
-    }
-)
+#: What refuses a capture. Failures that may be our own network's are left out by who calls.
+_COUNTS_AGAINST = ENDPOINT_FAILURES | NETWORK_FAILURES | {Outcome.AUTH}
+_TELLS = ENDPOINT_FAILURES | {Outcome.OK, Outcome.AUTH}
 
 
 def next_chunk(watch: Watch, rows: Sequence[Any]) -> list[dict[str, Any]]:
     """The panel of the capture's next round: cases with the fewest runs first; empty when it is whole.
 
-    The first chunk is a round like any other, so that a dead endpoint costs no more than that.
+    Until something has answered, a chunk is a round like any other: a dead endpoint costs no more than that.
     """
     runs = _usable(watch, rows)
     missing = [(n, key) for key in watch.cases for n in range(runs.get(key, 0), watch.captured_runs)]
-    size = CHUNK if rows else min(CHUNK, watch.cases_per_round)
+    size = CHUNK if runs else min(CHUNK, watch.cases_per_round)
     return [
         {"seq": seq, "key": key, "inclusion": 1.0, "split": watch.splits[key]}
         for seq, (_, key) in enumerate(sorted(missing)[:size])
@@ -143,10 +129,24 @@ def _usable(watch: Watch, rows: Sequence[Any]) -> dict[str, int]:
     """Case key -> usable replies to what the case asks today."""
     runs: dict[str, int] = {}
     for row in rows:
-        case = watch.cases.get(row.case_key)
-        if case is not None and row.outcome == Outcome.OK and row.ask_hash == case.ask_hash:
+        if row.outcome == Outcome.OK and asked_today(watch, row):
             runs[row.case_key] = runs.get(row.case_key, 0) + 1
     return runs
+
+
+def asked_today(watch: Watch, row: Any) -> bool:
+    """Whether a stored attempt asked what its case asks now."""
+    case = watch.cases.get(row.case_key)
+    return case is not None and case.ask_hash == row.ask_hash
+
+
+def goes_on(outcomes: Mapping[str, int]) -> bool:
+    """Whether a chunk that ended so is followed by the next at once; else the capture waits for the next slot.
+
+    An endpoint that asks us to slow down, an empty purse or a lost network is not asked again and again.
+    """
+    told = sum(n for outcome, n in outcomes.items() if outcome in _TELLS)
+    return 2 * told > sum(outcomes.values())
 
 
 async def fit(
@@ -164,6 +164,7 @@ async def fit(
         Measure -> what its detector fitted over the whole pool.
     """
     fits: dict[str, Any] = {}
+    rows = [row for row in rows if asked_today(watch, row)]
     for measure in watch.measures:
         if not measure.needs_baseline or (only is not None and measure.name not in only):
             continue

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from alerts import Notifier, NotifyError
 from monitor.metrics import Metrics
+from monitor.results import storable
 from monitor.store import incidents
 from monitor.store.engine import Store
 from monitor.store.errors import StoreUnavailable, Superseded
@@ -19,6 +20,8 @@ _POLL_SECONDS = 2.0
 #: Above what a notifier may need: Slack makes up to five calls of ten seconds for one notice.
 _SEND_SECONDS = 60.0
 _LONGEST_WAIT = 300.0
+#: Nobody may make us wait longer than this, whatever a far side asks for.
+_LONGEST_ASKED = 3600.0
 
 
 class Delivery:
@@ -56,6 +59,10 @@ class Delivery:
                     continue
             except StoreUnavailable as error:
                 log.warning("%s: the store is away, messages wait: %s", channel, error)
+            except Exception:
+                # One message that cannot be read or recorded must not silence its channel for good.
+                self._metrics.background_errors.labels("delivery").inc()
+                log.exception("%s: delivery failed; this is a bug", channel)
             try:
                 await asyncio.wait_for(news.wait(), _POLL_SECONDS)
             except TimeoutError:
@@ -67,9 +74,8 @@ class Delivery:
         """Tries one claimed notification once and records how it went."""
         try:
             async with asyncio.timeout(_SEND_SECONDS):
-                receipt = await self._channels[owed.channel].send(
-                    owed.notice, owed.previous, again=owed.again
-                )
+                told = await self._channels[owed.channel].send(owed.notice, owed.previous, again=owed.again)
+            receipt, note = storable(told.as_json()), storable(told.note)
         except NotifyError as error:
             await self._failed(owed, str(error.reason), error.detail, error.permanent, error.retry_after)
         except TimeoutError:
@@ -80,7 +86,7 @@ class Delivery:
             await self._failed(owed, "client", "the notifier has a bug; see the log", False, None)
         else:
             now = self._clock()
-            await self._record(owed, incidents.SENT, receipt=receipt.as_json(), sent=now, reason=receipt.note)
+            await self._record(owed, incidents.SENT, receipt=receipt, sent=now, reason=note)
             self._metrics.notifications.labels(owed.channel).inc()
             late = (now - owed.notice.at).total_seconds()
             self._metrics.notification_latency.labels(owed.channel).observe(max(0.0, late))
@@ -93,13 +99,15 @@ class Delivery:
             log.error("%s: %s will not be told: %s", owed.channel, owed.incident_id, detail)
             await self._record(owed, incidents.FAILED, reason=f"{reason}: {detail}")
             return
-        wait = retry_after if retry_after is not None else self._backoff(owed.attempts)
+        asked = min(max(0.0, retry_after), _LONGEST_ASKED) if retry_after is not None else None
+        wait = asked if asked is not None else self._backoff(owed.attempts)
         log.warning("%s: try %d failed, next in %.0f s: %s", owed.channel, owed.attempts, wait, detail)
         due = self._clock() + timedelta(seconds=wait)
         await self._record(owed, incidents.DUE, reason=f"{reason}: {detail}", due=due)
 
     def _backoff(self, attempts: int) -> float:
-        return float(min(_LONGEST_WAIT, 2.0**attempts) * (0.5 + self._rng.random() / 2))
+        doubled = 2.0 ** min(attempts, 10)  # a channel may be dead for more tries than a float can count
+        return float(min(_LONGEST_WAIT, doubled) * (0.5 + self._rng.random() / 2))
 
     async def _record(self, owed: Owed, state: str, **values: object) -> None:
         try:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import product
-from typing import Any
+from typing import Any, TypeVar
 
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -30,6 +30,12 @@ from monitor.store.streams import verdict_from
 _FRESH = timedelta(seconds=5)
 #: A store that has not answered by then is away: Prometheus gives up a scrape after ten.
 _PATIENCE = 5.0
+
+#: What is only watched has no series: the bound of 100 for an endpoint leaves no room for it.
+_ALARMING = frozenset(name for name, measure in MEASURES.items() if measure.alarms)
+
+#: The values of a series' labels, in the order of their names.
+_Labels = TypeVar("_Labels", bound=tuple[str, ...])
 
 _VERDICTS = {
     VerdictKind.LEARNING: -1,
@@ -122,9 +128,7 @@ class Gauges(Collector):
         )
 
 
-def _gauge(
-    name: str, text: str, labels: Sequence[str], values: Mapping[tuple[str, ...], float]
-) -> GaugeMetricFamily:
+def _gauge(name: str, text: str, labels: Sequence[str], values: Mapping[_Labels, float]) -> GaugeMetricFamily:
     family = GaugeMetricFamily(f"plumbline_{name}", text, labels=labels)
     for key, value in values.items():
         family.add_metric(key, value)
@@ -154,10 +158,11 @@ def _config(running: Running) -> Iterable[Metric]:
 
 def _verdicts(read: _Read, running: Running) -> Iterable[Metric]:
     found: dict[str, dict[tuple[str, ...], float]] = {
-        name: {} for name in ("verdict", "evidence_ratio", "effect_ratio", "effect_low_ratio", "effect_high_ratio")
+        name: {}
+        for name in ("verdict", "evidence_ratio", "effect_ratio", "effect_low_ratio", "effect_high_ratio")
     }
     for row in read.streams:
-        if row.measure not in MEASURES or (row.endpoint, row.source) not in running.watches:
+        if row.measure not in _ALARMING or (row.endpoint, row.source) not in running.watches:
             continue
         key = (row.endpoint, row.source, row.measure)
         verdict = verdict_from(row.verdict) if row.verdict else None
@@ -194,7 +199,9 @@ def _probes(read: _Read, running: Running) -> Iterable[Metric]:
         {key: at.timestamp() for key, at in read.successes.items() if key in running.watches},
     )
     yield _gauge("baseline_timestamp_seconds", "When the baseline that judges was begun.", labels, captured)
-    yield _gauge("baseline_stale", "1 while nothing judges because the endpoint became another one.", labels, stale)
+    yield _gauge(
+        "baseline_stale", "1 while nothing judges because the endpoint became another one.", labels, stale
+    )
 
 
 def _pools(read: _Read, running: Running) -> Iterable[Metric]:

@@ -7,10 +7,13 @@ from typing import Any
 from monitor.drift.detector import Observation, Round
 from monitor.grid import slot_rng
 from monitor.measures import Measure
-from probes import NETWORK_FAILURES, OURS, Outcome
+from probes import ENDPOINT_FAILURES, NETWORK_FAILURES, OURS, Outcome
 
 #: What a stream that only is watched is tuned to; it never alarms, so no budget is spent on it.
 WATCHED_RUN_LENGTH = 10_000.0
+
+#: Ends of attempts for which no request left.
+NEVER_SENT = frozenset({Outcome.DRAINED, Outcome.NO_BUDGET, Outcome.STORE_BUSY})
 
 
 def counts(rows: Iterable[Any]) -> dict[str, int]:
@@ -35,6 +38,12 @@ def round_outcome(found: Mapping[str, int], planned: int, uplink_up: bool) -> st
     unasked = sum(found.get(outcome, 0) for outcome in OURS | {Outcome.RATE_LIMITED})
     lost = network if not uplink_up else 0
     return "complete" if sum(found.values()) == planned and not unasked and not lost else "partial"
+
+
+def held_against(found: Mapping[str, int], uplink_up: bool) -> dict[str, int]:
+    """The attempts that say something about the endpoint: its replies, and the failures that are its own."""
+    theirs = {Outcome.OK} | ENDPOINT_FAILURES | (NETWORK_FAILURES if uplink_up else frozenset())
+    return {outcome: n for outcome, n in found.items() if outcome in theirs}
 
 
 def observations(

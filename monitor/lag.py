@@ -12,20 +12,26 @@ class LoopLag:
 
     def __init__(self) -> None:
         self._samples: deque[tuple[float, float]] = deque(maxlen=_REMEMBERED)
+        self._due: float | None = None  # of the sample under way
 
     async def watch(self) -> None:
         """Samples until cancelled."""
         loop = asyncio.get_running_loop()
-        due = loop.time()
-        while True:
-            due = max(due, loop.time()) + _PERIOD
-            await asyncio.sleep(due - loop.time())
-            now = loop.time()
-            self._samples.append((now, max(0.0, now - due)))
+        try:
+            while True:
+                due = self._due = loop.time() + _PERIOD
+                await asyncio.sleep(_PERIOD)
+                now = loop.time()
+                self._samples.append((now, max(0.0, now - due)))
+        finally:
+            self._due = None
 
     def worst(self, since: float) -> float:
-        """The worst lateness in seconds since `since` (the loop's clock); 0 where nothing was sampled."""
-        worst = 0.0
+        """The worst lateness in seconds since `since` (the loop's clock); 0 where nothing was sampled.
+
+        A sample that is overdue counts too: who asks right after a stall may be served before the sampler.
+        """
+        worst = 0.0 if self._due is None else max(0.0, asyncio.get_running_loop().time() - self._due)
         for at, late in reversed(self._samples):
             if at < since:
                 break

@@ -14,8 +14,11 @@ from probes import Ask, Outcome, Usage
 
 #: Output tokens to set aside for where a case names no maximum.
 _ASSUMED_OUTPUT = 1024
-#: Characters of a prompt per token, low on purpose: a reservation should rather be too large.
-_CHARACTERS_PER_TOKEN = 3
+#: Bytes of a prompt per token, low on purpose: a reservation should rather be too large. Bytes, because in
+#: scripts beyond Latin a character is a token or more.
+_BYTES_PER_TOKEN = 3
+#: What endpoints call the most output tokens that they may write.
+_MAX_TOKENS = ("max_tokens", "max_completion_tokens")
 
 _NANO_PER_USD = 1_000_000_000
 #: One dollar per million tokens is a thousand nano-dollars per token.
@@ -32,10 +35,12 @@ def cost_nano(price: Price | None, usage: Usage) -> int | None:
 
 def worst_nano(price: Price, ask: Ask, default_max_tokens: int | None) -> int:
     """What an attempt may cost at most, as far as can be told before it is made."""
-    length = sum(len(str(message.content or "")) for message in ask.case.messages)
-    given = ask.case.params.get("max_tokens", default_max_tokens)
+    asked = [message.content or "" for message in ask.case.messages] + [dict(each) for each in ask.case.tools]
+    length = sum(len(str(each).encode("utf-8", "replace")) for each in asked)
+    params = ask.case.params
+    given = next((params[name] for name in _MAX_TOKENS if name in params), default_max_tokens)
     output = given if isinstance(given, int) else _ASSUMED_OUTPUT
-    usage = Usage(input_tokens=length // _CHARACTERS_PER_TOKEN + 16, output_tokens=output)
+    usage = Usage(input_tokens=length // _BYTES_PER_TOKEN + 16, output_tokens=output)
     return cost_nano(price, usage) or 0
 
 
@@ -125,8 +130,11 @@ class Purse:
         per_minute = self._limits.requests_per_minute
         if per_minute is None:
             return loop.time()
+        while self._starts and self._starts[0] < loop.time():
+            # Nobody was free when it came. Used now, it would crowd with the starts that were booked for now.
+            self._starts.popleft()
         if not self._starts:
-            block = self._block()
+            block = max(1, min(self._block(), per_minute // 60))  # no more than a second's worth is ever lost
             wait = await ledger.pace(self._store, self._claim.endpoint, requests=block, per_minute=per_minute)
             first = loop.time() + wait
             self._starts.extend(first + n * 60 / per_minute for n in range(block))

@@ -16,15 +16,18 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import Select, Table, delete, func, insert, select, update
+from sqlalchemy import Select, Table, delete, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts import Changes, Notice, close
 from monitor.config.model import Config, Endpoint
+from monitor.signals import state_keys
 from monitor.store import baselines, incidents, streams
 from monitor.store.engine import Store
 from monitor.store.tables import baselines as baseline_table
 from monitor.store.tables import (
+    case_references,
+    detector_snapshots,
     detector_states,
     endpoints,
     eval_set_cases,
@@ -33,6 +36,7 @@ from monitor.store.tables import (
     exposures,
     gates,
     ledger,
+    metas,
     notifications,
     permits,
     results,
@@ -42,8 +46,11 @@ from monitor.store.tables import (
 from monitor.store.tables import incidents as incident_table
 from monitor.store.tables import streams as stream_table
 from monitor.watch import Watch, subject_hash
+from probes.case import content_hash
 
 _REMOVED = "removed from config"
+#: Under which `meta` holds the hash of all that judging depends on, but stored results do not hold.
+_JUDGED_UNDER = "judged_under"
 
 #: Where the name of a thing stands: table -> column.
 _ENDPOINT_COLUMNS: tuple[tuple[Table, str], ...] = (
@@ -56,7 +63,6 @@ _ENDPOINT_COLUMNS: tuple[tuple[Table, str], ...] = (
     (ledger, "endpoint"),
     (gates, "endpoint"),
     (permits, "endpoint"),
-    (rule_states, "endpoint"),
     (incident_table, "endpoint"),
     (events, "endpoint"),
 )
@@ -71,6 +77,8 @@ _EVAL_SET_COLUMNS: tuple[tuple[Table, str], ...] = (
     (eval_set_cases, "eval_set"),
     (eval_set_versions, "eval_set"),
 )
+#: Tables whose `case_key` begins with the name of the eval set.
+_KEYED_BY_CASE: tuple[Table, ...] = (exposures, case_references, results)
 
 
 async def rename(connection: AsyncConnection, config: Config) -> list[str]:
@@ -86,6 +94,10 @@ async def rename(connection: AsyncConnection, config: Config) -> list[str]:
     ):
         for name, thing in things.items():
             if thing.was is not None and await _move(connection, columns, thing.was, name):
+                if kind == "endpoint":  # their keys are made of the name: they would never be found again
+                    await connection.execute(delete(rule_states).where(rule_states.c.endpoint == thing.was))
+                if kind == "eval set":
+                    await _move_cases(connection, thing.was, name)
                 moved.append(f"{kind} {thing.was} is {name} now; its history moved along")
     return moved
 
@@ -104,6 +116,16 @@ async def _move(
         done = await connection.execute(update(table).where(table.c[column] == old).values({column: new}))
         known = known or bool(done.rowcount)
     return known
+
+
+async def _move_cases(connection: AsyncConnection, old: str, new: str) -> None:
+    for table in _KEYED_BY_CASE:
+        key = table.c.case_key
+        await connection.execute(
+            update(table)
+            .where(key.startswith(f"{old}/", autoescape=True))
+            .values(case_key=literal(new) + func.substr(key, len(old) + 1))
+        )
 
 
 async def reconcile(
@@ -128,6 +150,7 @@ async def reconcile(
             connection, store, endpoint=watch.endpoint, source=watch.probe, detectors=detectors, now=now
         )
     said += await _remove(connection, store, config, watches, notices, now)
+    await _forget_snapshots(connection, store, watches)
     channels = config.alerts.channels.keys()
     await connection.execute(
         update(notifications)
@@ -207,10 +230,9 @@ async def _remove(
     ]
     await streams.close_streams(connection, [row.id for row in gone], now)
     pairs = sorted({(row.endpoint, row.source) for row in gone} - wanted.keys())
-    # A probe that comes back starts over; what stays of the endpoint is evaluated anew in its next round.
-    await connection.execute(
-        delete(rule_states).where(rule_states.c.endpoint.in_({endpoint for endpoint, _ in pairs}))
-    )
+    # A probe that comes back starts over.
+    keys = [key for pair in pairs for key in state_keys(*pair)]
+    await connection.execute(delete(rule_states).where(rule_states.c.key.in_(keys)))
     known = {
         row.name for row in await connection.execute(select(endpoints).where(endpoints.c.closed.is_(None)))
     }
@@ -227,6 +249,19 @@ async def _remove(
             connection, store, endpoint, changes, await notices(connection, changes, now), now
         )
     return [f"{endpoint}/{probe}: removed; its streams are closed" for endpoint, probe in pairs]
+
+
+async def _forget_snapshots(connection: AsyncConnection, store: Store, watches: Sequence[Watch]) -> None:
+    """Where rounds are judged in another way from now on, a replay must not start before that."""
+    way = content_hash(
+        sorted([*watch.key, watch.subject, dict(watch.run_lengths), dict(watch.bases)] for watch in watches)
+    )
+    known = await connection.execute(select(metas.c.value).where(metas.c.key == _JUDGED_UNDER))
+    if known.scalar() == way:
+        return
+    await connection.execute(delete(detector_snapshots))
+    statement = store.insert(metas).values(key=_JUDGED_UNDER, value=way)
+    await connection.execute(statement.on_conflict_do_update(index_elements=["key"], set_={"value": way}))
 
 
 def _open_incidents() -> Select[tuple[str]]:

@@ -37,7 +37,7 @@ async def rescore(store: Store, watch: Watch, detector: Callable[[str], Detector
     scored = [
         await _again(watch, row, kept[row.reply_hash])
         for row in rows
-        if row.outcome == Outcome.OK and row.reply_hash in kept and _same_question(watch, row)
+        if row.outcome == Outcome.OK and row.reply_hash in kept and capture.asked_today(watch, row)
     ]
     async with store.write() as connection:
         await connection.execute(
@@ -90,11 +90,6 @@ async def _kept(connection: AsyncConnection, hashes: Sequence[str]) -> dict[str,
         )
         kept |= {row.hash: row.body for row in found}
     return kept
-
-
-def _same_question(watch: Watch, row: Any) -> bool:
-    case = watch.cases.get(row.case_key)
-    return case is not None and case.ask_hash == row.ask_hash
 
 
 async def _again(watch: Watch, row: Any, body: bytes) -> Any:

@@ -12,6 +12,11 @@ from monitor.purse import cost_nano
 from monitor.store.rounds import Claim
 from probes import Reply, Result
 
+_LONGEST_LABEL = 200
+_LONGEST_DETAIL = 1_000
+
+_to_json = json.JSONEncoder(sort_keys=True).encode  # json.dumps would make an encoder for each reply
+
 
 def storable(value: Any) -> Any:
     """A text, or JSON, that both databases take: models may send NUL and half characters, PostgreSQL takes neither."""
@@ -24,6 +29,11 @@ def storable(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [storable(each) for each in value]
     return value
+
+
+def label(value: str | None, limit: int = _LONGEST_LABEL) -> str | None:
+    """A short printable word of an endpoint's; plugin clients may hand on whatever they were told."""
+    return None if value is None else "".join(filter(str.isprintable, value[:limit])) or None
 
 
 def scores_json(result: Result) -> dict[str, Any]:
@@ -40,9 +50,15 @@ def scores_json(result: Result) -> dict[str, Any]:
 
 
 def result_row(
-    claim: Claim, result: Result, *, row_id: int, pick: Mapping[str, Any], price: Price | None
+    claim: Claim,
+    result: Result,
+    *,
+    row_id: int,
+    pick: Mapping[str, Any],
+    price: Price | None,
+    reply_hash: str | None,
 ) -> dict[str, Any]:
-    """One row of `result`."""
+    """One row of `result`; `reply_hash` is the key of the reply's row, None where there is no reply."""
     reply = result.reply
     timings = reply.timings if reply else None
     usage = reply.usage if reply else None
@@ -58,7 +74,7 @@ def result_row(
         "ask_hash": result.ask.case.ask_hash,
         "split": pick["split"],
         "outcome": str(result.outcome),
-        "detail": storable(result.detail),
+        "detail": label(result.detail, _LONGEST_DETAIL) or "",
         "started": result.started,
         "elapsed": timings.total if timings else result.elapsed,
         "lag": result.lag,
@@ -71,30 +87,20 @@ def result_row(
         "output_tokens": usage.output_tokens if usage else None,
         "cached_tokens": usage.cached_tokens if usage else None,
         "reasoning_tokens": usage.reasoning_tokens if usage else None,
-        "finish_reason": storable(reply.finish_reason) if reply else None,
-        "served_model": storable(reply.served_model) if reply else None,
-        "fingerprint": storable(reply.fingerprint) if reply else None,
+        "finish_reason": label(reply.finish_reason) if reply else None,
+        "served_model": label(reply.served_model) if reply else None,
+        "fingerprint": label(reply.fingerprint) if reply else None,
         "score": result.score,
         "scores": scores_json(result),
-        "reply_hash": reply_hash(kept_reply(reply)) if reply else None,
+        "reply_hash": reply_hash,
         "cost_nano": cost_nano(price, usage) if usage else None,
     }
 
 
-def kept_reply(reply: Reply) -> bytes:
-    """What is kept of a reply so that it can be scored again: its text and its tool calls, as ASCII JSON."""
-    return json.dumps({"text": reply.text, "tool_calls": list(reply.tool_calls)}, sort_keys=True).encode()
-
-
-def reply_hash(kept: bytes) -> str:
-    """Under which a kept reply is stored."""
-    return hashlib.sha256(kept).hexdigest()
-
-
 def reply_row(reply: Reply, now: datetime) -> dict[str, Any]:
-    """One row of `reply_text`."""
-    kept = kept_reply(reply)
-    return {"hash": reply_hash(kept), "body": zlib.compress(kept, level=1), "seen": now}
+    """One row of `reply_text`: what is kept of a reply so that it can be scored again, as ASCII JSON."""
+    kept = _to_json({"text": reply.text, "tool_calls": reply.tool_calls}).encode()
+    return {"hash": hashlib.sha256(kept).hexdigest(), "body": zlib.compress(kept, level=1), "seen": now}
 
 
 def read_reply(body: bytes) -> tuple[str, tuple[dict[str, Any], ...]]:

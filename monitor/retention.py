@@ -57,10 +57,12 @@ async def _drop_partitions(store: Store, limit: datetime) -> None:
         return
     async with store.write() as connection:
         found = await connection.execute(
-            text("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'result'::regclass")
+            text(
+                "SELECT relname FROM pg_class JOIN pg_inherits ON oid = inhrelid WHERE inhparent = 'result'::regclass"
+            )
         )
         for (name,) in found.all():
             year, _, number = name.removeprefix("result_").partition("_")
             first = limit.replace(year=int(year), month=int(number), day=1)
             if month(first, 1) <= limit:
-                await connection.execute(text(f"DROP TABLE {name}"))
+                await connection.execute(text(f"DROP TABLE IF EXISTS {name}"))

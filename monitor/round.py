@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import insert
+from sqlalchemy import select as query
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor import capture
@@ -20,6 +21,7 @@ from monitor.store.baselines import Baseline
 from monitor.store.engine import Store
 from monitor.store.rounds import Claim
 from monitor.store.tables import events
+from monitor.store.tables import rounds as round_table
 from monitor.uplink import Uplink
 from monitor.watch import Watch
 from probes import NETWORK_FAILURES, Client, Outcome
@@ -54,23 +56,10 @@ class Rounds:
             slot went into a capture), "late" (we woke when half its interval was over; the next slot
             counts it as missed), or "unfinished" (a drain came first).
         """
-        async with self.store.write() as connection:
-            claim: Claim | str
-            if await baselines.active(connection, *watch.key, watch.subject) is None:
-                claim = "learning"
-            elif self.clock() - slot > watch.interval / 2:
-                claim = "late"
-            else:
-                await self._count_missed(connection, watch, slot)
-                claim = await self._claim(connection, watch, slot)
+        claim = await self._claim_slot(watch, slot)
         if claim == "learning":
             await self.capture(watch, author="plumbline", reason="there was no baseline")
-        if claim == "overlapped":
-            self.missed(watch, claim, 1)
-        if isinstance(claim, str):
-            return claim
-        closed = await self._work(watch, claim)
-        return "unfinished" if closed is None else closed.outcome
+        return claim if isinstance(claim, str) else await self._run(watch, claim)
 
     async def manual(self, watch: Watch) -> Closed | None:
         """Runs one round now, on cases chosen as a scheduled round would; it is stored, but judges nothing."""
@@ -91,11 +80,9 @@ class Rounds:
 
     async def overlapped(self, watch: Watch, slot: datetime) -> None:
         """Accounts for a slot that came while the round before it was still open; a capture is not held against it."""
-        async with self.store.write() as connection:
-            if await baselines.active(connection, *watch.key, watch.subject) is None:
-                return
-            if await self._claim(connection, watch, slot) == "overlapped":
-                self.missed(watch, "overlapped", 1)
+        claim = await self._claim_slot(watch, slot)
+        if isinstance(claim, Claim):
+            await self._run(watch, claim)  # that round has ended just now
 
     async def abandon(self, claim: Claim) -> None:
         """Closes a round that nobody can finish, because the config no longer has its probe."""
@@ -116,6 +103,7 @@ class Rounds:
         """The capture, step by step: how far it is after each chunk."""
         now = self.clock()
         async with self.store.write() as connection:
+            await rounds.lock_endpoint(connection, watch.endpoint)  # two replicas begin one capture
             baseline = await baselines.capturing(connection, *watch.key, watch.subject)
             if baseline is None:
                 baseline = await baselines.begin(
@@ -128,7 +116,7 @@ class Rounds:
                     reason=reason,
                     now=now,
                 )
-            rows = await baselines.captured_results(connection, baseline.id)
+            rows = await _captured(connection, baseline)
         log.info(
             "%s/%s: capturing baseline version %d: %s",
             *watch.key,
@@ -144,7 +132,7 @@ class Rounds:
             if not await self._capture_chunk(watch, baseline, rows):
                 return  # somebody else has a round open, or nothing could be asked: the next slot goes on
             async with self.store.read() as connection:
-                rows = await baselines.captured_results(connection, baseline.id)
+                rows = await _captured(connection, baseline)
 
     async def _capture_chunk(self, watch: Watch, baseline: Baseline, rows: Sequence[Any]) -> bool:
         now = self.clock()
@@ -153,16 +141,17 @@ class Rounds:
             if not await self._open(connection, claim, now):
                 return False
         closed = await self._work(watch, claim)
-        return closed is not None and bool(set(closed.outcomes) - {Outcome.NO_BUDGET, Outcome.STORE_BUSY})
+        return closed is not None and capture.goes_on(closed.outcomes)
 
     async def _finish_capture(
         self, watch: Watch, baseline: Baseline, state: Progress, rows: Sequence[Any]
     ) -> None:
         name = f"{watch.endpoint}/{watch.probe}"
         async with self.store.write() as connection:
+            await rounds.lock_endpoint(connection, watch.endpoint)
             under_way = await baselines.capturing(connection, *watch.key, watch.subject)
             if under_way is None or under_way.id != baseline.id:
-                return  # the endpoint became another one while we asked
+                return  # the endpoint became another one while we asked, or another replica finished it
             if state.refused:
                 text = f"baseline version {baseline.version} refused: {state.why_refused()}"
                 await baselines.set_state(
@@ -194,11 +183,28 @@ class Rounds:
                 )
             )
 
-    async def _count_missed(self, connection: AsyncConnection, watch: Watch, slot: datetime) -> None:
+    async def _claim_slot(self, watch: Watch, slot: datetime) -> Claim | str:
+        async with self.store.write() as connection:
+            if await baselines.active(connection, *watch.key, watch.subject) is None:
+                return "learning"
+            if self.clock() - slot > watch.interval / 2:
+                return "late"
+            last = await rounds.last_slot(connection, *watch.key)
+            claim = await self._claim(connection, watch, slot)
+            if last is not None and claim != "taken":  # who has the slot counts
+                await self._count_missed(connection, watch, slot, last)
+        if claim == "overlapped":
+            self.missed(watch, claim, 1)
+        return claim
+
+    async def _run(self, watch: Watch, claim: Claim) -> str:
+        closed = await self._work(watch, claim)
+        return "unfinished" if closed is None else closed.outcome
+
+    async def _count_missed(
+        self, connection: AsyncConnection, watch: Watch, slot: datetime, last: datetime
+    ) -> None:
         """Says how many slots went by since anybody worked on this probe; they are not caught up."""
-        last = await rounds.last_slot(connection, *watch.key)
-        if last is None:
-            return
         due = watch.grid.after(last)
         count = round((slot - due) / watch.interval)
         if count <= 0:
@@ -218,7 +224,8 @@ class Rounds:
         now = self.clock()
         if standing == "overlapped" and kind == "scheduled":
             lost = self._new_claim(watch, slot, kind, [], None)
-            await self._open(connection, lost, now, outcome="overlapped")
+            if not await self._open(connection, lost, now, outcome="overlapped"):
+                return "taken"  # another replica has counted it
         if standing != "free":
             return standing
         known = await rounds.load_exposures(connection, *watch.key)
@@ -285,3 +292,13 @@ class Rounds:
         closed = await self.assessor.close(watch, claim, uplink_up=up, forced=forced)
         self.closed(watch, closed)
         return closed
+
+
+async def _captured(connection: AsyncConnection, baseline: Baseline) -> list[Any]:
+    """A capture's attempts, without those that failed while our own network was not seen up."""
+    found = await connection.execute(
+        query(round_table.c.id, round_table.c.counts).where(round_table.c.baseline == baseline.id)
+    )
+    unproven = {row.id for row in found if row.counts is not None and not row.counts["uplink_up"]}
+    rows = await baselines.captured_results(connection, baseline.id)
+    return [row for row in rows if row.outcome not in NETWORK_FAILURES or row.round_id not in unproven]

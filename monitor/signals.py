@@ -1,10 +1,10 @@
 """Verdicts and states as signals: the one file that translates for `alerts`, and its words for people."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from alerts import Incident, Rule, Severity, Signal
+from alerts import Incident, Rule, Severity, Signal, state_key
 from monitor.drift.detector import Verdict, VerdictKind
 from monitor.measures import MEASURES, Measure
 from monitor.store.baselines import ACCEPTED, Baseline
@@ -35,7 +35,10 @@ def verdict_signal(
     at: datetime,
     extra: Mapping[str, Any],
 ) -> Signal:
-    """The signal of one stream. Learning is "not known": it neither opens nor ends anything."""
+    """The signal of one stream. Learning is "not known": it neither opens nor ends anything.
+
+    `outcomes` holds what says something about the endpoint, see `judge.held_against`.
+    """
     known = verdict.kind is not VerdictKind.LEARNING
     provisional = measure.needs_baseline and (baseline is None or baseline.state != ACCEPTED)
     failed = _failed(outcomes)
@@ -78,6 +81,26 @@ def state_signals(watch: Watch, outcomes: Mapping[str, int], at: datetime, detai
             summary=f"rate limited: {limited} of {total} attempts in one round",
             facts={"next step": f"lower endpoints.{watch.endpoint}.limits.requests_per_minute"},
         ),
+    ]
+
+
+def state_keys(endpoint: str, probe: str) -> list[str]:
+    """Under which the rules keep what they know of one (endpoint, probe)."""
+    who = {"endpoint": endpoint, "source": probe}
+    now = datetime.min.replace(tzinfo=UTC)
+    return [
+        state_key(
+            rule,
+            Signal(
+                name=rule.signal,
+                labels={**who, "measure": rule.signal} if rule.signal in MEASURES else who,
+                value=None,
+                at=now,
+                severity=Severity.INFO,
+                summary="",
+            ),
+        )
+        for rule in RULES
     ]
 
 
@@ -141,8 +164,8 @@ def clock_time(at: datetime) -> str:
 
 def _hundredth(value: float) -> str:
     scaled = 100 * value
-    text = f"{scaled:.0f}" if abs(scaled) >= 9.5 or scaled == 0 else f"{scaled:.1f}"
-    return "0" if text in {"-0", "-0.0", "0.0"} else text
+    text = f"{scaled:.0f}" if abs(scaled) >= 9.5 else f"{scaled:.1f}".removesuffix(".0")
+    return "0" if text == "-0" else text
 
 
 def _severity(measure: Measure, verdict: Verdict, provisional: bool, down: bool) -> Severity:
@@ -157,15 +180,12 @@ def _severity(measure: Measure, verdict: Verdict, provisional: bool, down: bool)
 
 
 def _failed(outcomes: Mapping[str, int]) -> int:
-    return sum(n for outcome, n in outcomes.items() if outcome not in _NOT_FAILED)
-
-
-_NOT_FAILED = frozenset({Outcome.OK, Outcome.RATE_LIMITED, Outcome.AUTH})
+    return sum(n for outcome, n in outcomes.items() if outcome != Outcome.OK)
 
 
 def _down(outcomes: Mapping[str, int]) -> str:
-    reasons = sorted((n, o) for o, n in outcomes.items() if o not in _NOT_FAILED)
-    words = ", ".join(f"{o.replace('_', ' ')} {n}" for n, o in reversed(reasons))
+    reasons = sorted((-n, outcome) for outcome, n in outcomes.items() if outcome != Outcome.OK)
+    words = ", ".join(f"{outcome.replace('_', ' ')} {-n}" for n, outcome in reasons)
     return f"endpoint down: {_failed(outcomes)} of {sum(outcomes.values())} attempts failed ({words})"
 
 

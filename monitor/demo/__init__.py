@@ -1,1 +1,1 @@
-"""The demo and its simulated endpoint."""
+"""`plumbline demo`: a simulated endpoint that gets worse, and the daemon that notices."""

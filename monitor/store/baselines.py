@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import Row, and_, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.drift.detector import CaseReference, Reference
@@ -18,6 +18,9 @@ from monitor.store.tables import baselines, case_references, residual_samples, r
 #: what the endpoint is; replaced by another accepted one; given up because too many attempts failed.
 CAPTURING, PROVISIONAL, ACCEPTED = "capturing", "provisional", "accepted"
 STALE, RETIRED, REFUSED = "stale", "retired", "refused"
+
+#: Up to so many cases are named in a query; for a whole pool all rows are read.
+_FEW = 500
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,8 +107,12 @@ async def begin(
 
 
 async def set_state(connection: AsyncConnection, id: str, state: str, **values: Any) -> None:
-    """Moves a version to another state."""
-    await connection.execute(update(baselines).where(baselines.c.id == id).values(state=state, **values))
+    """Moves a version to another state; only what is being captured can end as provisional or refused."""
+    query = update(baselines).where(baselines.c.id == id)
+    if state in (PROVISIONAL, REFUSED):
+        # Two replicas may end one capture, and a person may accept it in between.
+        query = query.where(baselines.c.state == CAPTURING)
+    await connection.execute(query.values(state=state, **values))
 
 
 async def accept(
@@ -129,8 +136,19 @@ async def captured_results(connection: AsyncConnection, baseline: str) -> Sequen
     """Every attempt of a baseline's capture, oldest first."""
     found = await connection.execute(
         select(results)
-        .join(rounds, rounds.c.id == results.c.round_id)
-        .where(rounds.c.baseline == baseline, rounds.c.kind == "baseline", results.c.kind == "baseline")
+        .select_from(baselines)
+        .join(
+            rounds,
+            and_(
+                rounds.c.endpoint == baselines.c.endpoint,
+                rounds.c.probe == baselines.c.probe,
+                rounds.c.kind == "baseline",
+                rounds.c.baseline == baselines.c.id,
+            ),
+        )
+        # By time as well, for the sake of the index: there may be millions of results.
+        .join(results, and_(results.c.at == rounds.c.slot, results.c.round_id == rounds.c.id))
+        .where(baselines.c.id == baseline)
         .order_by(results.c.at, results.c.seq)
     )
     return found.all()
@@ -198,15 +216,13 @@ async def load_reference(
     """The stream's reference for the cases in `basis`; one whose basis has changed counts as never seen."""
     cases = {}
     if basis:
-        found = await connection.execute(
-            select(case_references).where(
-                case_references.c.baseline == baseline,
-                case_references.c.measure == measure,
-                case_references.c.case_key.in_(list(basis)),
-            )
+        query = select(case_references).where(
+            case_references.c.baseline == baseline, case_references.c.measure == measure
         )
-        for row in found:
-            if row.basis == basis[row.case_key]:
+        if len(basis) <= _FEW:
+            query = query.where(case_references.c.case_key.in_(list(basis)))
+        for row in await connection.execute(query):
+            if row.basis == basis.get(row.case_key):
                 cases[row.case_key] = CaseReference(runs=row.runs, total=row.total, total_sq=row.total_sq)
     sample = await connection.execute(
         select(residual_samples.c.body).where(

@@ -7,17 +7,28 @@ whatever the busy timeout says.
 
 import fcntl
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, TypeVar, cast
 
 import orjson
-from sqlalchemy import ColumnElement, FromClause, Table, event, func, literal_column, make_url, type_coerce
+from sqlalchemy import (
+    URL,
+    ColumnElement,
+    FromClause,
+    Table,
+    event,
+    func,
+    literal_column,
+    make_url,
+    text,
+    type_coerce,
+)
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -29,6 +40,18 @@ _DRIVERS = {
     "postgresql": "postgresql+asyncpg",
     "postgres": "postgresql+asyncpg",
 }
+
+#: What PostgreSQL says when it is away or busy, by SQLSTATE: connection, login, no such database, rolled back
+#: for another's sake (deadlock), no resources, stopped by its operator, system; and a standby, which only reads.
+_AWAY = ("08", "28", "3D", "40", "53", "57", "58", "25006")
+#: A file that is no database, or no longer one; what SQLite calls an "operational error" otherwise includes
+#: plain SQL mistakes, which are ours and must not look like an outage.
+_BROKEN_FILE = frozenset({"SQLITE_NOTADB", "SQLITE_CORRUPT"})
+_SQL_MISTAKE = "SQLITE_ERROR"
+#: A replica that hangs, or whose machine is gone, must not hold its locks for ever.
+_IDLE_IN_TRANSACTION = "60s"
+
+_T = TypeVar("_T")
 
 #: julianday() holds the time to about 0.05 ms, which is plenty for leases.
 _SQLITE_NOW = "CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER)"
@@ -47,10 +70,8 @@ class Store:
         Raises:
             StoreUnavailable: The URL is of no database we know.
         """
-        parsed = make_url(url)
+        parsed = _parsed(url)
         name = parsed.get_backend_name()
-        if name not in _DRIVERS:
-            raise StoreUnavailable(f"store: {name!r} is not known; use sqlite:///FILE or postgresql://…")
         self.is_sqlite = name == "sqlite"
         self.path = Path(parsed.database) if self.is_sqlite and parsed.database else None
         target = parsed.set(drivername=_DRIVERS[name])
@@ -71,6 +92,7 @@ class Store:
                 connect_args={"timeout": 5},
                 **options,
             )
+            _prepare_postgresql(self._writer)
         self._lock: IO[str] | None = None
 
     @asynccontextmanager
@@ -117,10 +139,12 @@ class Store:
 
         Raises:
             StoreInUse: Another daemon holds it.
+            StoreUnavailable: The lock file cannot be made.
         """
-        if self.path is None or self.path.name == ":memory:":
+        if self.path is None:
             return
-        handle = open(f"{self.path}.lock", "a+", encoding="utf-8")  # noqa: SIM115 - held until close()
+        with _translated():
+            handle = open(f"{self.path}.lock", "a+", encoding="utf-8")  # noqa: SIM115 - held until close()
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -146,6 +170,46 @@ class Store:
             self._lock = None
 
 
+def _parsed(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        # Not even the error is quoted: a URL may hold a password.
+        raise StoreUnavailable("store: no database URL; use sqlite:///FILE or postgresql://…") from None
+    name = parsed.get_backend_name()
+    if name not in _DRIVERS:
+        raise StoreUnavailable(f"store: {name!r} is not known; use sqlite:///FILE or postgresql://…")
+    if name == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise StoreUnavailable("store: SQLite in memory would forget everything; use sqlite:///FILE")
+    return parsed
+
+
+async def exclusive(connection: AsyncConnection, what: str) -> None:
+    """Lets one transaction at a time do a named thing, over all replicas, until it ends.
+
+    SQLite takes one writer at a time anyway.
+    """
+    if connection.dialect.name == "postgresql":
+        await connection.execute(
+            text("SELECT pg_advisory_xact_lock(hashtextextended(:what, 0))"), {"what": f"plumbline {what}"}
+        )
+
+
+def slices(values: Iterable[_T], size: int = 500) -> Iterator[list[_T]]:
+    """Cuts values for IN (...): databases limit the parameters of a statement, old SQLite to 999."""
+    every = list(values)
+    return (every[start : start + size] for start in range(0, len(every), size))
+
+
+def _prepare_postgresql(engine: AsyncEngine) -> None:
+    @event.listens_for(engine.sync_engine, "connect")
+    def _settings(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        cursor.execute(f"SET idle_in_transaction_session_timeout = '{_IDLE_IN_TRANSACTION}'")
+        cursor.close()
+        connection.commit()
+
+
 def _prepare_sqlite(engine: AsyncEngine, begin: str) -> None:
     @event.listens_for(engine.sync_engine, "connect")
     def _pragmas(connection: Any, _record: Any) -> None:
@@ -167,10 +231,19 @@ class _translated:
         return None
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, OperationalError | InterfaceError | PoolTimeout | OSError) or (
-            isinstance(error, DBAPIError) and error.connection_invalidated
-        ):
+        away = _is_away(error) if isinstance(error, DBAPIError) else isinstance(error, PoolTimeout | OSError)
+        if error is not None and away:
             raise StoreUnavailable(f"the store does not answer: {_first_line(error)}") from error
+
+
+def _is_away(error: DBAPIError) -> bool:
+    state = getattr(error.orig, "sqlstate", None)
+    if state is not None:
+        return str(state).startswith(_AWAY)
+    name = getattr(error.orig, "sqlite_errorname", None)
+    if isinstance(error, OperationalError | InterfaceError):
+        return name != _SQL_MISTAKE
+    return error.connection_invalidated or name in _BROKEN_FILE
 
 
 def _first_line(error: BaseException) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from monitor.store.engine import Store
+from monitor.store.engine import Store, exclusive, slices
 from monitor.store.tables import eval_set_cases, eval_set_versions
 from probes import Case
 from rotation.eval_set import Version, next_version
@@ -69,6 +69,7 @@ async def sync_file(
     Returns:
         The version that holds now; a new one only where something changed.
     """
+    await exclusive(connection, "eval sets")  # two replicas may read a changed file at the same time
     table = eval_set_cases
     found = await connection.execute(
         select(table.c.case_hash, table.c.layer, table.c.retired).where(table.c.eval_set == eval_set)
@@ -77,17 +78,13 @@ async def sync_file(
     grown = [h for h, row in known.items() if row.layer == "grown" and row.retired is None]
     wanted = {case.content_hash: case for case in cases}
     gone = [h for h, row in known.items() if row.layer == "file" and row.retired is None and h not in wanted]
-    if gone:
-        await connection.execute(
-            update(table).where(table.c.eval_set == eval_set, table.c.case_hash.in_(gone)).values(retired=now)
-        )
-    back = [h for h in wanted if h in known and known[h].retired is not None and known[h].layer == "file"]
-    if back:
-        await connection.execute(
-            update(table)
-            .where(table.c.eval_set == eval_set, table.c.case_hash.in_(back))
-            .values(retired=None)
-        )
+    # A retired grown case that somebody writes into the file is the file's from now on.
+    back = [h for h in wanted if h in known and known[h].retired is not None]
+    for hashes, values in ((gone, {"retired": now}), (back, {"retired": None, "layer": "file"})):
+        for some in slices(hashes):
+            await connection.execute(
+                update(table).where(table.c.eval_set == eval_set, table.c.case_hash.in_(some)).values(values)
+            )
     rows = [
         {
             "eval_set": eval_set,

@@ -204,25 +204,24 @@ async def claim_due(store: Store, channel: str, now: datetime) -> Owed | None:
     ready = or_(
         and_(n.c.state == DUE, n.c.due <= now), and_(n.c.state == SENDING, n.c.lease_until < store.now())
     )
+    query = select(n).where(n.c.channel == channel, ready, ~blocked).order_by(n.c.due, n.c.seq).limit(1)
     async with store.write() as connection:
-        found = await connection.execute(
-            select(n).where(n.c.channel == channel, ready, ~blocked).order_by(n.c.due, n.c.seq).limit(1)
-        )
-        row = found.first()
-        if row is None:
-            return None
-        done = await connection.execute(
-            update(n)
-            .where(n.c.id == row.id, n.c.fence == row.fence)
-            .values(
-                state=SENDING,
-                fence=row.fence + 1,
-                attempts=row.attempts + 1,
-                lease_until=store.now_plus(LEASE),
+        while True:
+            row = (await connection.execute(query)).first()
+            if row is None:
+                return None
+            done = await connection.execute(
+                update(n)
+                .where(n.c.id == row.id, n.c.fence == row.fence)
+                .values(
+                    state=SENDING,
+                    fence=row.fence + 1,
+                    attempts=row.attempts + 1,
+                    lease_until=store.now_plus(LEASE),
+                )
             )
-        )
-        if done.rowcount != 1:
-            return None
+            if done.rowcount == 1:  # else another replica was faster: there may be a next one
+                break
         return Owed(
             id=row.id,
             incident_id=row.incident_id,

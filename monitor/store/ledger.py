@@ -10,6 +10,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.store.engine import Store
+from monitor.store.errors import Superseded
 from monitor.store.rounds import Claim
 from monitor.store.tables import gates, ledger, permits, rounds
 
@@ -46,7 +47,7 @@ async def pace(store: Store, endpoint: str, *, requests: int, per_minute: int) -
         Seconds until the first of them. Spacing (rather than a bucket that fills) keeps every
         minute, wherever it starts, within the limit.
     """
-    spacing = timedelta(seconds=60 / per_minute)
+    spacing = timedelta(microseconds=-(-60_000_000 // per_minute))  # rounded up: one more must never fit in
     async with store.write() as connection:
         await _lock_gate(connection, store, endpoint)
         now, free = (
@@ -62,7 +63,11 @@ async def pace(store: Store, endpoint: str, *, requests: int, per_minute: int) -
 
 
 async def reserve(store: Store, claim: Claim, *, nano: int, cap_nano: int, day: date) -> bool:
-    """Sets money aside before it is spent; False where the day's cap would be passed."""
+    """Sets money aside before it is spent; False where the day's cap would be passed.
+
+    Raises:
+        Superseded: The round has no permit any more, so nobody would ever give the money back.
+    """
     async with store.write() as connection:
         await _ensure_day(connection, store, claim.endpoint, day)
         done = await connection.execute(
@@ -76,11 +81,13 @@ async def reserve(store: Store, claim: Claim, *, nano: int, cap_nano: int, day: 
         )
         if done.rowcount != 1:
             return False
-        await connection.execute(
+        done = await connection.execute(
             update(permits)
             .where(permits.c.round_id == claim.id)
             .values(reserved_nano=permits.c.reserved_nano + nano)
         )
+        if done.rowcount != 1:
+            raise Superseded(f"round {claim.id} holds no permit any more")
         return True
 
 
@@ -98,22 +105,22 @@ async def settle(
 ) -> None:
     """Books what finished attempts really cost, in the transaction that stores them.
 
-    `released_nano` is what had been set aside for them; it is free again.
+    `released_nano` is what had been set aside for them; it is free again, but never more than the round
+    holds: after a commit whose answer was lost the same attempts are booked twice.
     """
     await _ensure_day(connection, store, claim.endpoint, day)
     if released_nano:
-        held = (
-            await connection.execute(select(permits.c.day).where(permits.c.round_id == claim.id))
-        ).scalar_one()
+        held = (await connection.execute(select(permits).where(permits.c.round_id == claim.id))).one()
+        released = min(released_nano, held.reserved_nano)
         await connection.execute(
             update(ledger)
-            .where(ledger.c.endpoint == claim.endpoint, ledger.c.day == held)
-            .values(reserved_nano=ledger.c.reserved_nano - released_nano)
+            .where(ledger.c.endpoint == claim.endpoint, ledger.c.day == held.day)
+            .values(reserved_nano=ledger.c.reserved_nano - released)
         )
         await connection.execute(
             update(permits)
             .where(permits.c.round_id == claim.id)
-            .values(reserved_nano=permits.c.reserved_nano - released_nano)
+            .values(reserved_nano=permits.c.reserved_nano - released)
         )
     await connection.execute(
         update(ledger)

@@ -29,6 +29,7 @@ from monitor.store.views import (
     Overview,
     Point,
     ProbeView,
+    QueueView,
     StreamView,
 )
 from monitor.watch import Watch
@@ -86,7 +87,9 @@ async def overview(store: Store, running: Running, now: datetime) -> Overview:
         endpoints=[_endpoint(name, config, watches, read, now) for name in config.endpoints],
         incidents=sorted(open_now, key=lambda each: (-each.severity.rank, each.opened_at)),
         untold=[f"{row.channel}: {row.incident_id}: {one_line(row.reason)}" for row in untold],
-        waiting={channel: count for channel, (count, _) in queue.items()},
+        waiting=[
+            QueueView(channel=channel, count=count, since=since) for channel, (count, since) in queue.items()
+        ],
         events=[
             EventView(at=row.at, kind=row.kind, endpoint=row.endpoint, text=one_line(row.text))
             for row in events
@@ -139,7 +142,7 @@ def _endpoint(
         standing=min(standings, key=STANDINGS.index),
         detail=one_line(row.state_detail) if row is not None and refused else "",
         last_reply=row.last_reply if row is not None else None,
-        spent_usd=read.spent.get(name, (0, 0))[0] / 1e9,
+        spent_usd=None if settings.price is None else read.spent.get(name, (0, 0))[0] / 1e9,
         cap_usd=settings.limits.usd_per_day,
         probes=probes,
     )
@@ -148,9 +151,12 @@ def _endpoint(
 def _probe(watch: Watch, read: _Read, now: datetime) -> ProbeView:
     key = watch.key
     baseline = _baseline(watch, read)
-    rows = [row for row in read.streams.get(key, ()) if row.measure in MEASURES]
+    by_measure = {row.measure: row for row in read.streams.get(key, ())}
+    rows = [by_measure[name] for name in MEASURES if name in by_measure]
     views = [_stream(watch, row, baseline) for row in rows]
-    score = next((row.id for row in rows if row.measure == "score"), None)
+    points = (
+        [_point(each) for each in read.stats.get(by_measure["score"].id, ())] if "score" in by_measure else []
+    )
     last, success = read.rounds.get(key), read.successes.get(key)
     return ProbeView(
         probe=watch.probe,
@@ -162,8 +168,8 @@ def _probe(watch: Watch, read: _Read, now: datetime) -> ProbeView:
         overdue=success is not None and now - success > _OVERDUE * watch.interval,
         last_round=None if last is None else _last_round(last),
         baseline=baseline,
-        shown_since=readings.window(now, watch.interval),
-        points=[_point(each) for each in read.stats.get(score, ())] if score is not None else [],
+        shown_since=points[0].at if points else readings.window(now, watch.interval),
+        points=points,
         streams=views,
     )
 

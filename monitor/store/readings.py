@@ -111,11 +111,16 @@ def _newest(column: ColumnElement[Any], *more: ColumnElement[bool]) -> Select[An
 
 
 async def standing_baselines(connection: AsyncConnection) -> dict[Key, list[Any]]:
-    """(endpoint, probe) -> every version that is not retired, newest first."""
-    b = baselines
+    """(endpoint, probe) -> every version that still means something, newest first; of refused ones the newest."""
+    b, later = baselines, baselines.alias("later")
+    superseded = (
+        select(later.c.id)
+        .where(later.c.endpoint == b.c.endpoint, later.c.probe == b.c.probe, later.c.version > b.c.version)
+        .exists()
+    )
     found = await connection.execute(
         select(b.c.id, b.c.endpoint, b.c.probe, b.c.version, b.c.state, b.c.subject, b.c.reason, b.c.created)
-        .where(b.c.state != states.RETIRED)
+        .where(b.c.state != states.RETIRED, or_(b.c.state != states.REFUSED, ~superseded))
         .order_by(b.c.version.desc())
     )
     by_key: dict[Key, list[Any]] = {}

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.store.engine import Store
 from monitor.store.errors import Superseded
+from monitor.store.schema import ensure_partitions, month
 from monitor.store.tables import endpoints, exposures, reply_texts, results, rounds
 
 #: A silent owner loses its round after this long, by the database's clock.
@@ -57,6 +58,8 @@ async def open_round(
     outcome: str | None = None,
 ) -> bool:
     """Writes the claim; False where another replica was faster. With an `outcome` the round is closed at once."""
+    if month(claim.slot) != month(now):  # the newest slot of a long interval may lie months back
+        await ensure_partitions(connection, store, claim.slot)
     row = {
         "id": claim.id,
         "endpoint": claim.endpoint,
@@ -163,7 +166,10 @@ async def abandoned(store: Store, *, replica: str, everything: bool) -> list[Cla
         expired = rounds.c.state == "open"
         if not everything:
             expired &= rounds.c.lease_until < store.now()
-        found = (await connection.execute(select(rounds).where(expired).order_by(rounds.c.slot))).all()
+        # One order for all replicas, or two of them could wait for each other.
+        found = (
+            await connection.execute(select(rounds).where(expired).order_by(rounds.c.slot, rounds.c.id))
+        ).all()
         taken = []
         for row in found:
             done = await connection.execute(

@@ -4,7 +4,11 @@ SQLite is migrated at start, after a copy of the file. PostgreSQL is shared, so 
 schema and names the command, unless `--migrate` asks for it; an advisory lock lets one replica do it.
 """
 
+import asyncio
+import re
 import shutil
+import sqlite3
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,13 +16,13 @@ from typing import Any
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from monitor.store.engine import Store
-from monitor.store.errors import SchemaOutdated, SchemaUnknown
+from monitor.store.engine import Store, exclusive
+from monitor.store.errors import SchemaOutdated, SchemaUnknown, StoreUnavailable
+from monitor.store.tables import metadata
 
 #: The newest migration. Kept here so that a start needs no alembic; a test holds it to the scripts.
 HEAD = "0002"
 
-_ADVISORY_LOCK = 0x706C756D62  # "plumb"
 _SOURCE = Path(__file__).resolve().parents[2] / "migrations"
 _INSTALLED = Path(__file__).resolve().parents[1] / "migrations"
 
@@ -36,13 +40,17 @@ async def version(store: Store) -> str | None:
 def _version(connection: Connection) -> str | None:
     tables = inspect(connection).get_table_names()
     if "alembic_version" not in tables:
-        if "result" in tables:
+        if strange := sorted(metadata.tables.keys() & set(tables)):
             raise SchemaUnknown(
-                "the store has a table `result` that Plumbline did not make; use another database"
+                f"the store has a table `{strange[0]}` that Plumbline did not make; use another database"
             )
         return None
     row = connection.execute(text("SELECT version_num FROM alembic_version")).first()
-    return None if row is None else str(row[0])
+    if row is None:
+        return None
+    if not re.fullmatch(r"[0-9]{4}", row[0]):
+        raise SchemaUnknown(f"the store belongs to another program (revision {row[0]}); use another database")
+    return str(row[0])
 
 
 async def require_current(store: Store) -> None:
@@ -55,10 +63,7 @@ async def require_current(store: Store) -> None:
     found = await version(store)
     if found == HEAD:
         return
-    if found is not None and found > HEAD:
-        raise SchemaUnknown(
-            f"the store's schema is {found}, newer than this program's {HEAD}; upgrade plumbline"
-        )
+    _refuse_newer(found)
     shown = found or "empty"
     raise SchemaOutdated(
         f"the store's schema is {shown}, this program needs {HEAD}; run `plumbline db upgrade`"
@@ -86,21 +91,39 @@ async def upgrade(store: Store, now: datetime) -> bool:
     Raises:
         SchemaUnknown: The schema is newer than this program, or not ours.
     """
-    found = await version(store)
-    if found == HEAD:
+    if await version(store) == HEAD:
         return False
-    if found is not None and found > HEAD:
-        await require_current(store)
-    if found is not None and store.path is not None:
-        copy = store.path.with_name(f"{store.path.name}.before-{HEAD}-{now:%Y%m%dT%H%M%SZ}")
-        async with store.write() as connection:
-            await connection.exec_driver_sql("SELECT 1")  # waits for writers; the file is whole while we copy
-            shutil.copy2(store.path, copy)
     async with store.write() as connection:
-        if not store.is_sqlite:
-            await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+        await exclusive(connection, "upgrade")
+        found = await connection.run_sync(_version)  # again: another replica may have been faster
+        if found == HEAD:
+            return False
+        _refuse_newer(found)
+        if found is not None and store.path is not None:
+            copy = store.path.with_name(f"{store.path.name}.before-{HEAD}-{now:%Y%m%dT%H%M%SZ}")
+            await asyncio.to_thread(_copy, store.path, copy)
         await connection.run_sync(_upgrade)
     return True
+
+
+def _refuse_newer(found: str | None) -> None:
+    if found is not None and found > HEAD:
+        raise SchemaUnknown(
+            f"the store's schema is {found}, newer than this program's {HEAD}; upgrade plumbline"
+        )
+
+
+def _copy(path: Path, copy: Path) -> None:
+    """Copies a whole SQLite database; a plain copy of the file would miss what is still in its WAL."""
+    try:
+        copy.touch(mode=0o600)
+        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(copy)) as target:
+            source.backup(target)
+        shutil.copymode(path, copy)
+    except (OSError, sqlite3.Error) as error:
+        raise StoreUnavailable(
+            f"{path} could not be copied to {copy.name} before its upgrade, so it was left alone: {error}"
+        ) from error
 
 
 def _upgrade(connection: Connection) -> None:
@@ -123,11 +146,22 @@ async def ensure_partitions(connection: AsyncConnection, store: Store, now: date
     """Makes the monthly partitions of this month and the next two (PostgreSQL only)."""
     if store.is_sqlite:
         return
-    for ahead in range(3):
-        first, after = month(now, ahead), month(now, ahead + 1)
+    wanted = {f"result_{month(now, ahead):%Y_%m}": ahead for ahead in range(3)}
+    known = await connection.execute(
+        text(
+            "SELECT relname FROM pg_class JOIN pg_inherits ON oid = inhrelid WHERE inhparent = 'result'::regclass"
+        )
+    )
+    missing = wanted.keys() - set(known.scalars())
+    if missing:
+        await exclusive(
+            connection, "partitions"
+        )  # IF NOT EXISTS alone fails where two replicas do it at once
+    for name in sorted(missing):
+        first, after = month(now, wanted[name]), month(now, wanted[name] + 1)
         await connection.execute(
             text(
-                f"CREATE TABLE IF NOT EXISTS result_{first:%Y_%m} PARTITION OF result "
+                f"CREATE TABLE IF NOT EXISTS {name} PARTITION OF result "
                 f"FOR VALUES FROM ('{first:%Y-%m-%d}+00') TO ('{after:%Y-%m-%d}+00')"
             )
         )

@@ -11,7 +11,7 @@ from sqlalchemy import Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.drift.detector import CaseReference, Reference, Verdict, VerdictKind
-from monitor.store.engine import Store
+from monitor.store.engine import Store, slices
 from monitor.store.errors import Superseded
 from monitor.store.tables import detector_snapshots, detector_states, round_stats, streams
 
@@ -72,7 +72,8 @@ async def open_streams(
 
 async def close_streams(connection: AsyncConnection, ids: Sequence[int], now: datetime) -> None:
     """Ends streams; their history stays."""
-    await connection.execute(update(streams).where(streams.c.id.in_(ids)).values(closed=now))
+    for some in slices(ids):
+        await connection.execute(update(streams).where(streams.c.id.in_(some)).values(closed=now))
 
 
 async def listed(

@@ -77,7 +77,7 @@ class ProbeView:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EndpointView:
-    """One endpoint. `standing` is the most telling of misconfigured, changed, suspect, learning and steady."""
+    """One endpoint. `standing` is the most telling of `STANDINGS`; without a price no dollars are known."""
 
     name: str
     kind: str
@@ -89,9 +89,18 @@ class EndpointView:
     standing: str
     detail: str
     last_reply: datetime | None
-    spent_usd: float
+    spent_usd: float | None
     cap_usd: float | None
     probes: Sequence[ProbeView]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class QueueView:
+    """Messages that one channel has not sent yet."""
+
+    channel: str
+    count: int
+    since: datetime | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,7 +122,7 @@ class Overview:
     endpoints: Sequence[EndpointView]
     incidents: Sequence[Incident]
     untold: Sequence[str]
-    waiting: Mapping[str, int]
+    waiting: Sequence[QueueView]
     events: Sequence[EventView]
     budget: str
 
@@ -129,19 +138,18 @@ class Overview:
         """The whole state in one sentence."""
         if not self.endpoints:
             return "Nothing is watched yet: add endpoints and probes to the config, then reload."
-        count = len(self.incidents)
-        said = [f"{count} open incident{'s' if count > 1 else ''}"] if count else []
-        steady, all_of_them = self._count("steady"), len(self.endpoints)
-        said += [
-            f"{number} {'endpoint' if number == 1 else 'endpoints'} {standing}"
-            for standing in STANDINGS
-            if standing != "steady" and (number := self._count(standing))
-        ]
-        if steady == all_of_them and not said:
+        steady, everything = self._count("steady"), len(self.endpoints)
+        if self.incidents:
+            count = len(self.incidents)
+            return f"{count} open incident{'s' if count > 1 else ''}; {steady} of {_endpoints(everything)} steady."
+        if steady == everything:
             return "The endpoint is steady." if steady == 1 else f"All {steady} endpoints are steady."
-        if steady:
-            said.append(f"{steady} of {all_of_them} steady")
-        return ", ".join(said) + "."
+        said = [f"{number} {standing}" for standing in STANDINGS if (number := self._count(standing))]
+        return f"{_endpoints(everything)}: {', '.join(said)}."
 
     def _count(self, standing: str) -> int:
         return sum(each.standing == standing for each in self.endpoints)
+
+
+def _endpoints(count: int) -> str:
+    return "1 endpoint" if count == 1 else f"{count} endpoints"

@@ -75,9 +75,7 @@ async def serve(daemon: Daemon) -> AsyncIterator[int]:
     settings, world = daemon.runtime.config.web, daemon.world
     guard = Guard(daemon.store, world.clock, lambda: daemon.runtime.config.web)
     await guard.prepare()
-    gauges = Gauges(
-        daemon.store, daemon.runtime, daemon.channels, clock=world.clock, metrics=world.metrics
-    )
+    gauges = Gauges(daemon.store, daemon.runtime, daemon.channels, clock=world.clock, metrics=world.metrics)
     disable_created_metrics()  # type: ignore[no-untyped-call]  # the library leaves it untyped
     world.metrics.registry.register(gauges)
     runner = web.AppRunner(build(daemon, guard, gauges), access_log=None, shutdown_timeout=_GOODBYE_SECONDS)

@@ -18,7 +18,9 @@ async def ready(request: web.Request) -> web.Response:
     checks = await request.app[DAEMON].ready()
     status = 200 if all(check.ok for check in checks) else 503
     if "application/json" in request.headers.get("Accept", ""):
-        said = [{"name": check.name, "ok": check.ok, "why": "" if check.ok else check.why} for check in checks]
+        said = [
+            {"name": check.name, "ok": check.ok, "why": "" if check.ok else check.why} for check in checks
+        ]
         body = orjson.dumps({"ready": status == 200, "checks": said})
         return web.Response(body=body, status=status, content_type="application/json")
     lines = [f"ok   {check.name}" if check.ok else f"FAIL {check.name}: {check.why}" for check in checks]

@@ -1,6 +1,7 @@
 """The status page, the same as JSON, and the files it is styled with."""
 
 import asyncio
+from dataclasses import fields
 from pathlib import Path
 
 import orjson
@@ -18,6 +19,12 @@ _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _STATIC = {path.name: path.read_bytes() for path in (_FOLDER / "static").iterdir() if path.suffix in _TYPES}
 
 
+_WORDS = (
+    *("reading", "moved", "evidence", "days", "when", "ago", "until", "every"),
+    *("money", "outcomes", "grounds"),
+)
+
+
 def _environment() -> Environment:
     made = Environment(
         loader=FileSystemLoader(_FOLDER / "templates"),
@@ -27,7 +34,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     made.globals |= {"version": VERSION, "bar": drawing.bar, "sparkline": drawing.sparkline}
-    for name in ("reading", "moved", "evidence", "days", "when", "ago", "until", "every", "money", "fact"):
+    for name in _WORDS:
         made.globals[name] = getattr(words, name)
     return made
 
@@ -61,11 +68,11 @@ async def static(request: web.Request) -> web.Response:
 
 def as_json(seen: Overview) -> bytes:
     """An overview as JSON: times in RFC 3339, seconds, dollars, ratios; what is not known is null."""
-    body = {"sentence": seen.sentence, "level": seen.level, "overview": seen}
+    values = {field.name: getattr(seen, field.name) for field in fields(seen)}
+    body = {"sentence": seen.sentence, "level": seen.level, **values}
     return orjson.dumps(body, option=orjson.OPT_UTC_Z)
 
 
 async def _look(request: web.Request) -> Overview:
     daemon = request.app[DAEMON]
     return await overview(daemon.store, daemon.runtime, now(request))
-

@@ -1,9 +1,11 @@
 """Numbers and times as people read them on the page and in the terminal."""
 
 import math
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from alerts import Member
 from alerts.hostile import one_line
 from alerts.text import spell
 from monitor.drift.detector import Verdict, VerdictKind
@@ -29,7 +31,7 @@ def _scale(unit: str, mean: float) -> tuple[float, int, str, str]:
             return 1000.0, 0 if mean >= 0.01 else 1, "", " ms"
         return 1.0, 2 if mean < 10 else 1, "", " s"
     if unit == "tokens":
-        return 1.0, 0 if mean >= 10 else 1, "", ""
+        return 1.0, 0 if mean >= 10 else 1, "", " tokens"
     if unit == "dollars":
         places = 2 if mean <= 0 else max(2, 1 - math.floor(math.log10(mean)))
         return 1.0, places, "$", ""
@@ -45,8 +47,10 @@ def moved(verdict: Verdict) -> tuple[str, str]:
 
 
 def evidence(ratio: float) -> str:
-    """Evidence as a share of what an alarm needs."""
-    shown = f"{100 * ratio:.0f}" if 0.01 <= ratio or ratio <= 0 else "under 1"
+    """Evidence as a share of what an alarm needs, or as a multiple of it."""
+    if ratio >= 1:
+        return f"{ratio:.1f} × an alarm"
+    shown = f"{100 * ratio:.0f}" if ratio >= 0.01 or ratio <= 0 else "under 1"
     return f"{shown} % of an alarm"
 
 
@@ -81,6 +85,28 @@ def money(usd: float) -> str:
     if usd and usd < 0.1:
         return f"${usd:.{max(2, 1 - math.floor(math.log10(usd)))}f}"
     return f"${usd:,.2f}"
+
+
+def outcomes(counts: Mapping[str, int]) -> str:
+    """How the attempts of a round ended: "18 answered, 2 rate limited"."""
+    names = {"ok": "answered"}
+    return ", ".join(f"{n} {names.get(name, name.replace('_', ' '))}" for name, n in counts.items())
+
+
+def grounds(members: Sequence[Member]) -> tuple[dict[str, str], list[dict[str, str]]]:
+    """What an incident stands on: the facts that all its members share, and those of each."""
+    each = [
+        {key.replace("_", " "): fact(value) for key, value in member.facts.items() if _shown(key, value)}
+        for member in members
+    ]
+    first = each[0] if each else {}
+    common = {key: said for key, said in first.items() if all(facts.get(key) == said for facts in each)}
+    own = [{key: value for key, value in facts.items() if key not in common} for facts in each]
+    return common, own
+
+
+def _shown(key: str, value: Any) -> bool:
+    return key != "provisional" and value is not None
 
 
 def fact(value: Any) -> str:

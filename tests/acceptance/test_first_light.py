@@ -48,10 +48,10 @@ async def test_an_endpoint_that_gets_worse_is_one_incident_and_one_slack_message
 
             app.runtime.on_closed = on_closed
             await _until(lambda: runs.count("scheduled") >= 3, "three rounds in control")
-            assert slack.messages == []
+            assert slack.posts == []
             llm.skill = 0.2
-            await _until(lambda: bool(slack.messages), "a message in Slack")
-            (message,) = slack.messages
+            await _until(lambda: bool(slack.posts), "a message in Slack")
+            (message,) = slack.posts
             assert "bot" in message.shown
             assert "score down" in message.shown
             async with http.get(f"{page}/") as answer:
@@ -62,7 +62,8 @@ async def test_an_endpoint_that_gets_worse_is_one_incident_and_one_slack_message
             assert 'plumbline_verdict{endpoint="bot",measure="score",source="quality"} 2.0' in text
             assert 'plumbline_incidents_open{acknowledged="false",severity="critical"} 1.0' in text
             llm.skill = 1.0
-            await _until(lambda: "esolved" in message.shown, "the message says resolved")
-            await _until(lambda: bool(slack.replies(message.ts)), "a reply in the thread")
-        assert slack.messages == [message]
-        assert "esolved" in slack.replies(message.ts)[-1].shown
+            await _until(lambda: message.text.startswith("RESOLVED"), "the message says resolved")
+            await _until(lambda: bool(slack.thread(message.ts)), "a reply in the thread")
+        assert slack.posts == [message]
+        assert "recovered after" in message.shown
+        assert slack.thread(message.ts)[-1].text.startswith("RESOLVED")
