@@ -32,7 +32,7 @@ def _load() -> str:
 
 
 def _table(rows: list[Row]) -> Table:
-    table = Table(title=None, show_lines=False, pad_edge=False)
+    table = Table(pad_edge=False)
     for name in ("what", "measured", "beside it, same run", "ratio", "must", "aim", ""):
         right = name in ("measured", "ratio", "must", "aim")
         table.add_column(name, justify="right" if right else "left", overflow="fold")
@@ -75,7 +75,9 @@ def main() -> int:
         "cores": os.cpu_count(),
         "load_before": _load(),
     }
-    console.print(f"seed {given.seed}, Python {head['python']}, {head['cores']} cores, load {head['load_before']}")
+    console.print(
+        f"seed {given.seed}, Python {head['python']}, {head['cores']} cores, load {head['load_before']}"
+    )
     rows: list[Row] = []
     for name in given.names or BENCHES:
         with console.status(f"measuring {name} …"):
@@ -84,7 +86,7 @@ def main() -> int:
     took, after = time.monotonic() - began, _load()
     console.print(
         f"{took:.0f} s; load after: {after}. Medians; bare and ours take turns, so trust the ratios more than "
-        "the values: other work on the machine moves both."
+        "the values: other work on the machine moves both, and the tails (p99) most."
     )
     if given.json:
         whole = {**head, "load_after": after, "seconds": took, "rows": [row.as_json() for row in rows]}

@@ -8,11 +8,14 @@ import asyncio
 import json
 import sys
 import time
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import aiohttp
 
 from bench.spent import cpu_seconds
+
+Mode = Callable[..., Coroutine[Any, Any, dict[str, Any]]]
 
 
 def _body(prompt: str, streamed: bool) -> dict[str, Any]:
@@ -100,7 +103,8 @@ async def tell(url: str, *, slack: str, token: str, channel: str, times: int) ->
 def main() -> None:
     """Reads its order from the command line and answers with one line of JSON."""
     order = json.loads(sys.argv[1])
-    mode = {"closed": closed, "paced": paced, "tell": tell}[order.pop("mode")]
+    modes: dict[str, Mode] = {"closed": closed, "paced": paced, "tell": tell}
+    mode = modes[order.pop("mode")]
     print(json.dumps(asyncio.run(mode(order.pop("url"), **order))))
 
 

@@ -3,6 +3,7 @@
 import json
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,8 @@ _NAMES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 
 def _window(url: str) -> float:
     """Seconds from the first request to the last reply, as the server saw them."""
-    stamps = post(f"{url}/bench/stamps")
-    return max(sent for *_, sent in stamps) - min(seen for _, seen, *_ in stamps)
+    stamps: list[tuple[str, float, float, float]] = post(f"{url}/bench/stamps")
+    return max(sent for _, _, _, sent in stamps) - min(seen for _, seen, _, _ in stamps)
 
 
 def _bare(url: str, *, streamed: bool) -> dict[str, float]:
@@ -54,11 +55,10 @@ def _checked(done: dict[str, Any], url: str) -> dict[str, float]:
 def _rounds(url: str, seed: int, rounds: int, kinds: list[str]) -> dict[str, list[dict[str, float]]]:
     """All contestants in turns, so that a noisy minute hits them alike."""
     contestants: dict[str, Callable[[], dict[str, float]]] = {
-        "bare": lambda: _bare(url, streamed=False),
-        "bare streamed": lambda: _bare(url, streamed=True),
+        "bare": partial(_bare, url, streamed=False),
+        "bare streamed": partial(_bare, url, streamed=True),
+        **{kind: partial(_ours, url, kind, seed) for kind in kinds},
     }
-    for kind in kinds:
-        contestants[kind] = lambda kind=kind: _ours(url, kind, seed)  # type: ignore[misc]  # binds the loop's value
     found: dict[str, list[dict[str, float]]] = {name: [] for name in contestants}
     for _ in range(rounds):
         for name, run in contestants.items():
@@ -67,7 +67,12 @@ def _rounds(url: str, seed: int, rounds: int, kinds: list[str]) -> dict[str, lis
 
 
 def _row(
-    found: dict[str, list[dict[str, float]]], ours: str, against: str, key: str, what: str, target: Target | None
+    found: dict[str, list[dict[str, float]]],
+    ours: str,
+    against: str,
+    key: str,
+    what: str,
+    target: Target | None,
 ) -> Row:
     mine = [each[key] for each in found[ours]]
     theirs = [each[key] for each in found[against]]
@@ -87,7 +92,7 @@ def _row(
 def run(seed: int) -> Iterator[Row]:
     """Measures; gives each row as it is known."""
     kinds = stores.kinds()
-    with started("bench.server") as (_, url):
+    with started("bench.server") as url:
         found = _rounds(url, seed, ROUNDS, kinds)
         for kind in kinds:
             what = f"{CASES:,} cases asked, scored, stored ({_NAMES[kind]}): CPU beyond start-up"

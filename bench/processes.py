@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,15 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 @contextmanager
-def started(*module: str, env: Mapping[str, str] | None = None) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A Python module as a process while the block runs; gives it and its first line."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", *module], cwd=ROOT, stdout=subprocess.PIPE, text=True, env=env
-    )
+def started(*module: str) -> Iterator[str]:
+    """A Python module as a process while the block runs; gives the last word of its first line, its address."""
+    process = subprocess.Popen([sys.executable, "-m", *module], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
-        yield process, process.stdout.readline().strip()
+        words = process.stdout.readline().split()
+        if not words:
+            raise RuntimeError(f"{module[0]} did not start")
+        yield words[-1]
     finally:
         ended(process)
 

@@ -25,7 +25,14 @@ TRANSITIONS = 24
 #: Seconds that each state of the endpoints lasts; the daemon asks every second.
 PHASE_SECONDS = 4.0
 #: What the endpoints do in turn: a wrong key is seen and forgiven in one round, worse answers take a few.
-_TURNS = ({"fault": "401"}, {"fault": "none"}, {"fault": "401"}, {"fault": "none"}, {"skill": 0.0}, {"skill": 1.0})
+_TURNS = (
+    {"fault": "401"},
+    {"fault": "none"},
+    {"fault": "401"},
+    {"fault": "none"},
+    {"skill": 0.0},
+    {"skill": 1.0},
+)
 _LONGEST_SECONDS = 60.0
 
 _TARGET = Target(sense="<=", must=500, aim=100, of="measured")
@@ -84,7 +91,14 @@ async def _replied(store_url: str) -> dict[str, float]:
 
 
 def _bare(url: str, slack: str, log: Path) -> list[float]:
-    order = {"mode": "tell", "url": url, "slack": slack, "token": TOKEN, "channel": CHANNEL, "times": TRANSITIONS}
+    order = {
+        "mode": "tell",
+        "url": url,
+        "slack": slack,
+        "token": TOKEN,
+        "channel": CHANNEL,
+        "times": TRANSITIONS,
+    }
     before = len(_calls(log))
     replied = said(bare.__name__, json.dumps(order))["replied"]
     arrived = [call["at"] for call in _calls(log)[before:]]
@@ -115,10 +129,9 @@ def run(seed: int) -> Iterator[Row]:
         log = Path(name) / "slack.jsonl"
         behaviour = json.dumps({"answers": answers(CASES), "seed": seed})
         with (
-            started("tests.fakes.slack", "--port", "0", "--log", str(log)) as (_, slack_line),
-            started("tests.fakes.llm", "--behaviour", behaviour) as (_, llm_line),
+            started("tests.fakes.slack", "--port", "0", "--log", str(log)) as slack,
+            started("tests.fakes.llm", "--behaviour", behaviour) as llm,
         ):
-            slack, llm = slack_line.split()[-1], llm_line.split()[-1]
             theirs = _bare(llm.removesuffix("/v1"), slack, log)
             mine = _ours(llm, slack, log)
     for share in (0.5, 0.99):

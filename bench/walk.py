@@ -41,7 +41,11 @@ async def _stored(it: Bench, claim: Any) -> list[Any]:
     async with it.store.read() as connection:
         found = await connection.execute(
             select(
-                results.c.case_key, results.c.outcome, results.c.score, results.c.first_token, results.c.elapsed
+                results.c.case_key,
+                results.c.outcome,
+                results.c.score,
+                results.c.first_token,
+                results.c.elapsed,
             ).where(results.c.round_id == claim.id)
         )
         return list(found.all())

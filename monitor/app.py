@@ -140,6 +140,7 @@ class App:
         async with self._reloading:
             try:
                 loaded = await asyncio.to_thread(self._reload_config)
+                before = self.runtime.config
                 said = await self.runtime.adopt(loaded)
             except Exception:
                 self.world.metrics.reload_ok.set(0)
@@ -148,6 +149,12 @@ class App:
             self._schedule.set({key: watch.grid for key, watch in self.runtime.watches.items()})
             await self._stop_senders()
             await self._start_senders()
+            for key, old, new in (
+                ("store", before.store, loaded.config.store),
+                ("web.listen", before.web.listen, loaded.config.web.listen),
+            ):
+                if old != new:
+                    said.append(f"{key} changed; this takes effect at the next start")
             log.info("config reloaded: %d changes", len(said))
             return said
 

@@ -106,7 +106,7 @@ class Assessor:
             signals = [
                 verdict_signal(watch, each.measure, each.verdict, baseline, theirs, at, extra)
                 for each in judged
-                if each.measure.alarms
+                if each.measure.alarms and each.stat is not None  # else what was last seen stands
             ]
             signals += state_signals(watch, found, at, _detail(rows))
             changes = await self._alert(connection, watch, signals, at)

@@ -34,6 +34,11 @@ class Measure:
     scored: bool
     of: Callable[[Any], float | None]
 
+    @property
+    def worse(self) -> str:
+        """The direction that is told: "down" or "up"."""
+        return "down" if self.higher_is_better else "up"
+
 
 def _score(row: Any) -> float | None:
     return row.score if row.outcome == Outcome.OK else None

@@ -6,14 +6,24 @@ from the store before each exposition (`monitor.gauges`), so that every replica 
 
 from collections.abc import Iterable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, Summary
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    Summary,
+    disable_created_metrics,
+)
 
+from monitor.measures import MEASURES
 from monitor.watch import Watch
 from probes import OURS, Outcome, Result
 
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 ROUND_OUTCOMES = ("complete", "partial", "missed", "overlapped", "no_uplink", "no_budget", "paused")
-_FAILURES = tuple(str(outcome) for outcome in Outcome if outcome is not Outcome.OK)
+#: What counts as a failed request; ends that are our own count as unscored.
+_FAILURES = tuple(str(outcome) for outcome in Outcome if outcome is not Outcome.OK and outcome not in OURS)
 _PURPOSE = {"scheduled": "probe", "manual": "probe", "baseline": "baseline"}
 TRANSITIONS = ("opened", "worsened", "updated", "resolved")
 
@@ -21,7 +31,9 @@ TRANSITIONS = ("opened", "worsened", "updated", "resolved")
 class Metrics:
     """Everything this process counts. Construction is cheap; `expect` makes the zeros."""
 
-    def __init__(self, registry: CollectorRegistry, *, version: str) -> None:
+    def __init__(self, registry: CollectorRegistry, *, version: str, revision: str = "unknown") -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # the library leaves it untyped
+
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(f"plumbline_{name}", text, labels, registry=registry)
 
@@ -33,7 +45,7 @@ class Metrics:
 
         self.registry = registry
         self.build = Info("plumbline_build", "The running program.", registry=registry)
-        self.build.info({"version": version})
+        self.build.info({"version": version, "revision": revision})
         self.watchdog = gauge("watchdog", "Always 1; alert when it is absent.")
         self.watchdog.set(1)
         self.rounds = counter("rounds", "Rounds by how they ended.", "endpoint", "source", "outcome")
@@ -106,8 +118,7 @@ class Metrics:
             for family in (self.in_flight, self.duration, self.first_token, self.per_token):
                 family.labels(e)
             for measure in watch.run_lengths:
-                for direction in ("up", "down"):
-                    self.alarms.labels(e, s, measure, direction)
+                self.alarms.labels(e, s, measure, MEASURES[measure].worse)
         for transition in TRANSITIONS:
             self.incident_transitions.labels(transition)
         for channel in channels:
@@ -119,8 +130,10 @@ class Metrics:
     def attempt(self, watch: Watch, kind: str, split: str, result: Result, cost_nano: int | None) -> None:
         """Counts one finished attempt."""
         e, s = watch.endpoint, watch.probe
-        if result.outcome not in OURS:
-            self.requests.labels(e, s).inc()
+        if result.outcome in OURS:
+            self.unscored.labels(e, s, str(result.outcome)).inc()
+            return
+        self.requests.labels(e, s).inc()
         if result.outcome is not Outcome.OK:
             self.failures.labels(e, str(result.outcome)).inc()
         if result.reply is None:

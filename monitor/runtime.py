@@ -194,7 +194,7 @@ class Runtime:
 
 
 def _links(external_url: str | None, incident: str) -> dict[str, str]:
-    return {} if external_url is None else {"status": f"{external_url.rstrip('/')}/#{incident}"}
+    return {} if external_url is None else {"status page": f"{external_url.rstrip('/')}/#{incident}"}
 
 
 async def _split_key(connection: AsyncConnection, store: Store) -> bytes:

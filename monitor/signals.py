@@ -171,8 +171,7 @@ def _hundredth(value: float) -> str:
 def _severity(measure: Measure, verdict: Verdict, provisional: bool, down: bool) -> Severity:
     if down:
         return Severity.CRITICAL
-    worse = "down" if measure.higher_is_better else "up"
-    if verdict.direction not in (worse, None):
+    if verdict.direction not in (measure.worse, None):
         return Severity.INFO
     beyond = verdict.high is not None and verdict.high <= -_CRITICAL_DROP
     critical = measure.name == "score" and beyond and not provisional
@@ -203,7 +202,7 @@ def _facts(
             f"version {baseline.version}, {baseline.state}, of {baseline.created:%Y-%m-%d %H:%M} UTC"
         )
     worst = [key for key in verdict.cases if watch.splits.get(key) == "open"]
-    if worst:
+    if worst and measure.name != "errors":  # which case met a failure is chance
         facts["cases"] = ", ".join(worst[:3])
     if provisional:
         facts["provisional"] = True

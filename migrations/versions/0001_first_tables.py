@@ -160,6 +160,7 @@ def upgrade() -> None:
         sa.Column("output_tokens", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("endpoint", "day"),
     )
+    op.create_index("ix_ledger_day", "ledger", ["day"])
     op.create_table(
         "meta",
         sa.Column("key", sa.String(), nullable=False),

@@ -1,4 +1,7 @@
-"""Every command by name, with its options. What a command does is imported when it is asked for, and only then."""
+"""Every command by name, with its options. What a command does is imported when it is asked for, and only then.
+
+Longer than most files because it is the one place where the whole command line can be read.
+"""
 
 import logging
 from pathlib import Path

@@ -37,7 +37,7 @@ def say(*lines: str, errors: bool = False) -> None:
 
 def as_json(value: Any) -> None:
     """Writes a value as indented JSON."""
-    text = orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS)
+    text = orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z)
     sys.stdout.write(text.decode() + "\n")
 
 

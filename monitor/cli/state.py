@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import orjson
 from sqlalchemy import select
 
 from alerts.hostile import one_line
@@ -25,6 +26,7 @@ from monitor.store.overview import overview
 from monitor.store.tables import metas
 from monitor.store.views import Overview, Point, StreamView
 from monitor.watch import Watch
+from monitor.web import pages
 from probes import Case
 
 _STREAMS: Columns = {
@@ -53,7 +55,7 @@ def show_status(path: Path, output: Output) -> Code:
     cases = read_all(config, Scorers(plugins))
     seen = asyncio.run(_look(config, cases, plugins))
     if output is Output.JSON:
-        as_json(seen)
+        as_json(orjson.loads(pages.as_json(seen)))
     else:
         _tell(seen)
     return Code.FINDING if seen.incidents else Code.OK

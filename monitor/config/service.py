@@ -90,7 +90,7 @@ class BaselinePolicy(Section):
     """How baselines come to be."""
 
     auto_accept: bool = Field(
-        False, description="Accept the first baseline without a person; for demos, it may be a bad one."
+        False, description="Accept every captured baseline without a person; for demos, it may be a bad one."
     )
     runs: int = Field(3, ge=1, le=100, description="How often a capture asks each case; it counts from 3 on.")
 
@@ -99,5 +99,5 @@ class Uplink(Section):
     """How we tell our own network's failure from an endpoint's."""
 
     targets: tuple[Address, ...] = Field(
-        (), description="Addresses outside; if none accepts a connection, our own network is down."
+        (), description="Addresses outside; if none accepts a connection, our own network is down. Without any, only another endpoint's replies prove it."
     )

@@ -129,10 +129,16 @@ class Director:
         if self._told_at < began:
             screen.say("told    before the fault began: a false alarm", "bold red")
             return Code.FINDING
-        met = [closed for closed in self._rounds if start <= closed.claim.slot <= self._opened.claim.slot]
-        late = f"{len(met)} rounds and {self._told_at - began:.1f} s after the fault began"
+        late = f"{self._told_at - began:.1f} s after the fault began, {self._met(start, self._opened)}"
         screen.say(f"told    {clock_time(datetime.fromtimestamp(self._told_at, UTC))}, {late}", "bold green")
         screen.say(
             f"ended   {'resolved by itself after the repair' if self._resolved else 'not resolved yet'}"
         )
         return Code.OK if self._resolved else Code.FINDING
+
+    def _met(self, start: datetime, opened: Closed) -> str:
+        """How many rounds met the fault until it was told; it may begin in the middle of one."""
+        slots = [closed.claim.slot for closed in self._rounds]
+        first = max((slot for slot in slots if slot <= start), default=start)
+        met = sum(first <= slot <= opened.claim.slot for slot in slots)
+        return f"by the {met} rounds that met it" if met > 1 else "by the first round that met it"

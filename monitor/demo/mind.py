@@ -13,9 +13,9 @@ MODEL = "plumbline-simulator-1"
 _DONT_KNOW = "I am a simulator and know only the questions of the demo."
 
 #: Medians of the log-normal times, in seconds: to the first token, and for each further one.
-_FIRST_TOKEN = 0.085
+_FIRST_TOKEN = 0.095
 _PER_TOKEN = 0.003
-_SPREAD = 0.25
+_SPREAD = 0.3
 
 #: A fault begins after so many requests, counted from `start`.
 _SOONEST, _LATEST = 500, 900

@@ -6,7 +6,7 @@ import sys
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import NormalDist
+from statistics import NormalDist, median
 from typing import ClassVar
 
 from monitor.drift.detector import (
@@ -22,7 +22,6 @@ from monitor.drift.detector import (
 )
 from monitor.drift.effect import Part, Trail
 from monitor.drift.evidence import check, in_order, mixture, mixture_threshold, roll
-from monitor.drift.levels import Levels, fit_levels
 from monitor.drift.replay import RESIDUALS_HELD
 from monitor.drift.watch import Watch
 
@@ -30,8 +29,9 @@ from monitor.drift.watch import Watch
 SHIFTS = (1.0, 2.0, 4.0)
 LARGEST_BET = 4.0
 
-#: A case learns until it has this many runs.
-RUNS_HELD = 90
+#: Differences of logs are told apart to this many digits: less than a percent is nobody's business, and
+#: the ties that rounding makes are drawn.
+DIGITS = 2
 
 #: Ranks among fewer residuals than this are too coarse to bet on.
 RESIDUALS_NEEDED = 40
@@ -53,12 +53,16 @@ _LEAST, _MOST = sys.float_info.min, sys.float_info.max
 class RankBets:
     """Shiryaev-Roberts bets on the rank sum of a round, upward.
 
-    Each log value is compared with its case's own past; the rank of that residual among the stream's
-    residuals in control is uniform whatever their law, heavy tails included. The normal scores of a round
-    add up to one Z, scaled by its dispersion as learnt, because replies of one round share a load.
+    Each log value is compared with its case's level, the median of its captured runs; the rank of that
+    residual among the stream's residuals in control is uniform whatever their law, heavy tails and few
+    distinct values included. Therefore a level holds once it is known: if it went on learning, residuals
+    of later rounds would lie elsewhere than those they are ranked among, and a measure of few distinct values
+    (tokens) would alarm for nothing. The normal scores of a round add up to one Z, scaled by its dispersion
+    as learnt, because replies of one round share a load.
 
-    Simulated, realised over stated run length at 500 rounds (100 streams each): 2.9, 2.4 and 2.1 for captures
-    of 20, 5 and 100 cases with 3 runs, 2.6 with the tails of Student's t with three degrees of freedom.
+    Simulated, realised over stated run length at 500 rounds (40 streams each, seeds from 30,000): 2.8, 2.1 and
+    4.4 for captures of 20, 5 and 100 cases with 3 runs, 2.8 with the tails of Student's t with three degrees of
+    freedom, 1.8 where 7 % of replies are four times as long and all others alike, 6.6 with word counts.
 
     Known gaps: a load that drifts slowly (rounds correlated with the next ones) is not in the threshold; that
     needs the endpoint's own history. Ten per cent slower is learnt away on some streams before it is told. A
@@ -69,7 +73,7 @@ class RankBets:
     version: ClassVar[int] = 1
 
     def fit(self, runs: Mapping[str, Sequence[float]]) -> Reference:
-        """Levels, each case's runs on the log scale, and leave-one-out residuals; see `Detector.fit`."""
+        """Each case's level (as runs and total, on the log scale) and leave-one-out residuals; see `Detector.fit`."""
         logs: dict[str, list[float]] = {}
         for case in sorted(runs):
             for value in runs[case]:
@@ -77,18 +81,20 @@ class RankBets:
                 logs.setdefault(case, []).append(math.log(value))
         if not logs:
             return Reference()
-        levels = fit_levels(logs)
         residuals = [
-            levels.residual(value, len(values) - 1, math.fsum(values) - value)
+            _residual(value, median(values[:n] + values[n + 1 :]))
             for values in logs.values()
             if len(values) >= RUNS_BEFORE_JUDGING
-            for value in values
+            for n, value in enumerate(values)
         ]
+        levels = {case: median(values) for case, values in logs.items()}
         return Reference(
-            prior={"mean": levels.mean, "inside": levels.inside, "between": levels.between},
+            prior={"mean": math.fsum(levels.values()) / len(levels)},
             cases={
                 case: CaseReference(
-                    runs=len(values), total=math.fsum(values), total_sq=math.fsum(v * v for v in values)
+                    runs=len(values),
+                    total=levels[case] * len(values),
+                    total_sq=math.fsum(value * value for value in values),
                 )
                 for case, values in logs.items()
             },
@@ -132,30 +138,26 @@ class RankBets:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Found:
-    """One reply beside its case's past: difference of logs, and the same in standard deviations."""
+    """One reply beside its case's level: its residual, and how far that lies off the usual one."""
 
     case: str
-    difference: float
     residual: float
+    difference: float
+
+
+def _residual(value: float, level: float) -> float:
+    return round(value - level, DIGITS)
 
 
 def _residuals(reference: Reference, observations: Sequence[Observation]) -> list[_Found]:
-    if not reference.prior:
-        return []
-    prior = reference.prior
-    levels = Levels(mean=prior["mean"], inside=prior["inside"], between=prior["between"])
+    held = reference.residuals
+    usual = math.fsum(held) / len(held) if held else 0.0  # of a skewed measure, not 0 beside a median
     found = []
     for one in observations:
         known = reference.cases.get(one.case)
         if known and known.runs >= RUNS_BEFORE_JUDGING:
-            value = math.log(one.value)
-            found.append(
-                _Found(
-                    case=one.case,
-                    difference=value - levels.expected(known.runs, known.total),
-                    residual=levels.residual(value, known.runs, known.total),
-                )
-            )
+            residual = _residual(math.log(one.value), known.mean)
+            found.append(_Found(case=one.case, residual=residual, difference=residual - usual))
     return found
 
 
@@ -239,6 +241,6 @@ def _learn(reference: Reference, observations: Sequence[Observation]) -> dict[st
     learned: dict[str, CaseReference] = {}
     for one in observations:
         known = learned.get(one.case) or reference.cases.get(one.case) or CaseReference()
-        if known.runs < RUNS_HELD:
+        if known.runs < RUNS_BEFORE_JUDGING:
             learned[one.case] = known.add(math.log(one.value))
     return learned

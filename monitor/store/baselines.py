@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, func, insert, select, update
+from sqlalchemy import Row, and_, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.drift.detector import CaseReference, Reference
@@ -83,7 +83,12 @@ async def begin(
     reason: str,
     now: datetime,
 ) -> Baseline:
-    """A new version, ready to be captured."""
+    """A new version, ready to be captured. One that was refused left nothing behind: its number is used again."""
+    await connection.execute(
+        delete(baselines).where(
+            baselines.c.endpoint == endpoint, baselines.c.probe == probe, baselines.c.state == REFUSED
+        )
+    )
     newest = await connection.execute(
         select(func.coalesce(func.max(baselines.c.version), 0)).where(
             baselines.c.endpoint == endpoint, baselines.c.probe == probe

@@ -7,7 +7,8 @@ whatever the busy timeout says.
 
 import fcntl
 import os
-from collections.abc import AsyncIterator, Iterable, Iterator
+import sqlite3
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -211,6 +212,11 @@ def _prepare_postgresql(engine: AsyncEngine) -> None:
 
 
 def _prepare_sqlite(engine: AsyncEngine, begin: str) -> None:
+    @event.listens_for(engine.sync_engine, "do_connect")
+    def _can_be_opened(_dialect: Any, _record: Any, arguments: Sequence[Any], _options: Any) -> None:
+        # aiosqlite opens it in a thread that outlives a failure and then speaks to a loop that is gone.
+        sqlite3.connect(arguments[0]).close()
+
     @event.listens_for(engine.sync_engine, "connect")
     def _pragmas(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # transactions are ours, see the listener below

@@ -158,14 +158,15 @@ def _probe(watch: Watch, read: _Read, now: datetime) -> ProbeView:
         [_point(each) for each in read.stats.get(by_measure["score"].id, ())] if "score" in by_measure else []
     )
     last, success = read.rounds.get(key), read.successes.get(key)
+    overdue = success is not None and now - success > _OVERDUE * watch.interval
     return ProbeView(
         probe=watch.probe,
-        standing=_standing(views),
+        standing=_standing(views, overdue=overdue),
         interval_seconds=watch.interval.total_seconds(),
         next_slot=watch.grid.after(watch.grid.slot(now)),
         cases=len(watch.cases),
         cases_per_round=min(watch.cases_per_round, len(watch.cases)),
-        overdue=success is not None and now - success > _OVERDUE * watch.interval,
+        overdue=overdue,
         last_round=None if last is None else _last_round(last),
         baseline=baseline,
         shown_since=points[0].at if points else readings.window(now, watch.interval),
@@ -179,13 +180,15 @@ def _last_round(row: Any) -> LastRound:
     return LastRound(slot=row.slot, outcome=row.outcome or "", outcomes=counts)
 
 
-def _standing(streams: Sequence[StreamView]) -> str:
-    """The most telling verdict of what alarms; learning only where nothing is judged against a baseline yet."""
+def _standing(streams: Sequence[StreamView], *, overdue: bool) -> str:
+    """The most telling verdict of what alarms; an old "steady" is none, nor is one without any baseline."""
     alarming = [each for each in streams if each.alarms]
     kinds = {each.verdict.kind for each in alarming}
     for kind in (VerdictKind.CHANGED, VerdictKind.SUSPECT):
         if kind in kinds:
             return kind.value
+    if overdue:
+        return "overdue"
     compared = {each.verdict.kind for each in alarming if MEASURES[each.measure].needs_baseline}
     return "steady" if VerdictKind.STEADY in compared else "learning"
 

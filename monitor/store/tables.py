@@ -293,7 +293,7 @@ class LedgerRow(SQLModel, table=True):
 
     __tablename__ = "ledger"
     endpoint: str = Field(primary_key=True)
-    day: date = Field(primary_key=True)
+    day: date = Field(primary_key=True, index=True)
     reserved_nano: int = _big(default=0)
     spent_nano: int = _big(default=0)
     requests: int = _big(default=0)

@@ -8,7 +8,7 @@ from alerts import Incident
 from monitor.drift.detector import Verdict
 
 #: The standings of an endpoint, the most telling first.
-STANDINGS = ("misconfigured", "changed", "suspect", "learning", "steady")
+STANDINGS = ("misconfigured", "changed", "suspect", "overdue", "learning", "steady")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -143,7 +143,9 @@ class Overview:
             count = len(self.incidents)
             return f"{count} open incident{'s' if count > 1 else ''}; {steady} of {_endpoints(everything)} steady."
         if steady == everything:
-            return "The endpoint is steady." if steady == 1 else f"All {steady} endpoints are steady."
+            return {1: "The endpoint is", 2: "Both endpoints are"}.get(
+                steady, f"All {steady} endpoints are"
+            ) + " steady."
         said = [f"{number} {standing}" for standing in STANDINGS if (number := self._count(standing))]
         return f"{_endpoints(everything)}: {', '.join(said)}."
 

@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from aiohttp import web
-from prometheus_client import disable_created_metrics
 
 from monitor.gauges import Gauges
 from monitor.store.errors import StoreError
@@ -76,7 +75,6 @@ async def serve(daemon: Daemon) -> AsyncIterator[int]:
     guard = Guard(daemon.store, world.clock, lambda: daemon.runtime.config.web)
     await guard.prepare()
     gauges = Gauges(daemon.store, daemon.runtime, daemon.channels, clock=world.clock, metrics=world.metrics)
-    disable_created_metrics()  # type: ignore[no-untyped-call]  # the library leaves it untyped
     world.metrics.registry.register(gauges)
     runner = web.AppRunner(build(daemon, guard, gauges), access_log=None, shutdown_timeout=_GOODBYE_SECONDS)
     await runner.setup()

@@ -97,6 +97,17 @@ async def test_all_faults_one_after_the_other_move_no_score(
         assert (await states(it.store))["score"].verdict["kind"] == "steady"
 
 
+async def test_an_endpoint_that_speaks_no_tls_fails_by_itself(tmp_path: Path, clock: Clock) -> None:
+    url = f"sqlite:///{tmp_path}/plumbline.db"
+    async with FakeLLM(answers=answers()) as llm, bench(site(tmp_path, url, llm), clock) as it:
+        await it.capture()
+        it.site.config["endpoints"]["bot"]["url"] = llm.url.replace("http:", "https:")
+        await it.reload()
+        assert await it.run(clock) == ["complete"]
+        assert it.closed[-1].outcomes == {"tls": 5}
+        assert await errors_of(it.store, it.closed[-1].claim.id) == (5, 1.0)
+
+
 async def test_a_reply_beside_faults_still_counts(tmp_path: Path, clock: Clock) -> None:
     url = f"sqlite:///{tmp_path}/plumbline.db"
     async with FakeLLM(answers=answers()) as llm, bench(site(tmp_path, url, llm), clock) as it:
@@ -216,8 +227,8 @@ async def test_without_a_proven_network_nothing_is_held_against_an_unreachable_e
             assert it.closed[-1].outcomes == {outcome: 5}
             assert await knowledge(it.store, "errors") == before
             assert await all_incidents(it.store) == []
-            (latest, *_) = (await rows(it.store, rounds, rounds.c.id == it.closed[-1].claim.id),)
-    assert latest[0].counts["uplink_up"] is False
+            (latest,) = await rows(it.store, rounds, rounds.c.id == it.closed[-1].claim.id)
+    assert latest.counts["uplink_up"] is False
 
 
 @pytest.mark.parametrize("outcome", UNREACHABLE)
@@ -247,7 +258,6 @@ async def test_a_reply_of_another_endpoint_within_a_minute_proves_the_network(
         await it.capture()
         it.site.config["endpoints"]["bot"]["url"] = "http://no-such-host.invalid/v1"
         await it.reload()
-        it.runtime.uplink.replied("another")
         clock.now = it.watch.grid.after(clock.now)
         slot = clock.now
         it.runtime.uplink.replied("another")

@@ -8,7 +8,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 from sqlalchemy import insert, select, text, update
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from monitor.store.engine import Store, slices
 from monitor.store.errors import StoreInUse, StoreUnavailable
@@ -92,7 +92,7 @@ async def test_a_wrong_name_in_the_url_is_unavailable_and_said(postgres_url: str
     ],
 )
 def test_a_url_of_no_database_we_know_is_refused_without_its_password(url: str) -> None:
-    with pytest.raises(StoreUnavailable, match="^store: ") as refused:
+    with pytest.raises(StoreUnavailable, match=r"^store: ") as refused:
         Store(url)
     assert "hunter2" not in str(refused.value)
     assert refused.value.__cause__ is None
@@ -117,12 +117,16 @@ async def test_a_mistake_of_ours_does_not_look_like_an_outage(store: Store) -> N
 
 async def test_a_connection_that_is_cut_is_unavailable_and_the_next_one_works(postgres_url: str) -> None:
     store, admin = Store(postgres_url), await asyncpg.connect(postgres_url)
-    with pytest.raises(StoreUnavailable):
+
+    async def cut() -> None:
         async with store.write() as connection:
             pid = (await connection.execute(text("SELECT pg_backend_pid()"))).scalar_one()
             await connection.execute(insert(metas).values(key="a", value="lost"))
             await admin.fetchval("SELECT pg_terminate_backend($1, 5000)", pid)
             await connection.execute(insert(metas).values(key="b", value="lost"))
+
+    with pytest.raises(StoreUnavailable):
+        await cut()
     await _put(store, c="kept")
     assert await _keys(store) == ["c"]
     await admin.close()
@@ -139,11 +143,10 @@ async def test_a_replica_that_hangs_does_not_hold_its_locks_for_ever(postgres_ur
 
 
 async def test_a_write_that_fails_leaves_nothing(store: Store) -> None:
-    with pytest.raises(KeyError):
-        async with store.write() as connection:
-            await connection.execute(insert(metas).values(key="a", value="b"))
-            raise KeyError
-    assert await _keys(store) == []
+    await _put(store, taken="")
+    with pytest.raises(IntegrityError):
+        await _put(store, a="", taken="twice")
+    assert await _keys(store) == ["taken"]
 
 
 async def test_what_a_read_changes_is_rolled_back(store: Store) -> None:
