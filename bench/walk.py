@@ -67,11 +67,15 @@ async def manual(it: Bench) -> dict[str, Any]:
 
 
 async def judged(it: Bench) -> dict[str, Any]:
-    """A captured baseline, then one scheduled round with everything that follows from it."""
+    """A captured baseline, then a round that judges nothing, and one with everything that follows from it."""
     await it.capture()
-    before = cpu_seconds()
+    start = cpu_seconds()
+    await it.runtime.rounds.manual(it.watch)
+    middle = cpu_seconds()
     outcome = await it.runtime.rounds.scheduled(it.watch, it.watch.grid.after(_now()))
-    return {"cpu": cpu_seconds() - before, "outcome": outcome}
+    if outcome != "complete":
+        raise RuntimeError(f"the round ended as {outcome}")
+    return {"unjudged": middle - start, "judged": cpu_seconds() - middle}
 
 
 def _prompt(case_key: str) -> str:

@@ -23,6 +23,7 @@ from monitor.schedule import Schedule
 from monitor.store import incidents, rounds, schema
 from monitor.store.engine import Store
 from monitor.store.errors import StoreError, StoreUnavailable, Superseded
+from monitor.store.rounds import Claim
 from monitor.store.tables import replicas
 from monitor.version import VERSION
 from monitor.watch import Watch
@@ -92,7 +93,7 @@ class App:
             self._schedule.start()
             stack.callback(self._schedule.stop)
             self._schedule.set({key: watch.grid for key, watch in self.runtime.watches.items()})
-            for key in self.runtime.watches:
+            for key in self.runtime.watches.keys() - self._work.keys():
                 await self._wake(key)
             beat = asyncio.create_task(self._every(_BEAT_SECONDS, "beat", self._beat), name="beat")
             stack.push_async_callback(_cancel, beat)
@@ -259,11 +260,16 @@ class App:
                 await self.runtime.rounds.abandon(claim)
             elif (busy := self._work.get(watch.key)) is None or busy.done():
                 self._work[watch.key] = asyncio.create_task(
-                    self._guarded("round", self.runtime.rounds.resume(watch, claim)),
-                    name=f"resume {claim.id}",
+                    self._guarded("round", self._resume(watch, claim)), name=f"resume {claim.id}"
                 )
             else:
                 self._spawn("round", self.runtime.rounds.resume(watch, claim))
+
+    async def _resume(self, watch: Watch, claim: Claim) -> None:
+        """Finishes what a dead daemon had begun, then the present slot: a capture would wait for the next one."""
+        await self.runtime.rounds.resume(watch, claim)
+        if not self.runtime.draining:
+            await self._run(watch, watch.grid.slot(self.world.clock()))
 
     async def _tidy(self) -> None:
         now = self.world.clock()

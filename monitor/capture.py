@@ -145,6 +145,8 @@ def goes_on(outcomes: Mapping[str, int]) -> bool:
 
     An endpoint that asks us to slow down, an empty purse or a lost network is not asked again and again.
     """
+    if outcomes.get(Outcome.NO_BUDGET):
+        return False
     told = sum(n for outcome, n in outcomes.items() if outcome in _TELLS)
     return 2 * told > sum(outcomes.values())
 

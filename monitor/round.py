@@ -104,6 +104,7 @@ class Rounds:
         now = self.clock()
         async with self.store.write() as connection:
             await rounds.lock_endpoint(connection, watch.endpoint)  # two replicas begin one capture
+            refused_before = await baselines.refused(connection, *watch.key)
             baseline = await baselines.capturing(connection, *watch.key, watch.subject)
             if baseline is None:
                 baseline = await baselines.begin(
@@ -127,7 +128,7 @@ class Rounds:
             state = capture.progress(watch, rows)
             yield state
             if state.refused or state.whole:
-                await self._finish_capture(watch, baseline, state, rows)
+                await self._finish_capture(watch, baseline, state, rows, quietly=refused_before)
                 return
             if not await self._capture_chunk(watch, baseline, rows):
                 return  # somebody else has a round open, or nothing could be asked: the next slot goes on
@@ -144,8 +145,9 @@ class Rounds:
         return closed is not None and capture.goes_on(closed.outcomes)
 
     async def _finish_capture(
-        self, watch: Watch, baseline: Baseline, state: Progress, rows: Sequence[Any]
+        self, watch: Watch, baseline: Baseline, state: Progress, rows: Sequence[Any], *, quietly: bool
     ) -> None:
+        """Ends a capture; a refusal after a refusal is not told again (`quietly`)."""
         name = f"{watch.endpoint}/{watch.probe}"
         async with self.store.write() as connection:
             await rounds.lock_endpoint(connection, watch.endpoint)
@@ -157,6 +159,8 @@ class Rounds:
                 await baselines.set_state(
                     connection, baseline.id, baselines.REFUSED, reason=state.why_refused()
                 )
+                if quietly:
+                    return
                 log.warning("%s: %s", name, text)
             else:
                 fits = await capture.fit(connection, self.store, watch, baseline.id, rows, self.detector)

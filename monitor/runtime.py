@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
@@ -34,8 +34,8 @@ from monitor.store.engine import Store
 from monitor.store.tables import metas
 from monitor.uplink import Uplink
 from monitor.watch import Watch, build
-from probes import Client
-from rotation import Item
+from probes import Case, Client
+from rotation import Item, Version
 
 log = logging.getLogger("plumbline")
 
@@ -74,7 +74,7 @@ class Runtime:
         return self.loaded.config
 
     async def adopt(self, loaded: Loaded) -> list[str]:
-        """Takes a config over, whole or not at all; says what it changed, for people.
+        """Takes a config over, whole or not at all, and makes the store agree; says what changed, for people.
 
         Raises:
             CaseFileInvalid: A case file is wrong; the old config stays.
@@ -83,13 +83,10 @@ class Runtime:
         config, now = loaded.config, self.world.clock()
         scorers = Scorers(self.world.plugins)
         cases = await asyncio.to_thread(read_all, config, scorers)
-        assessor = self._assessor(config)
         async with self.store.write() as connection:
-            moved = await rename(connection, config)
-            key = await _split_key(connection, self.store)
-            versions = {}
-            for name, each in cases.items():
-                version = await eval_sets.sync_file(
+            said = await rename(connection, config)
+            versions = {
+                name: await eval_sets.sync_file(
                     connection,
                     self.store,
                     name,
@@ -98,16 +95,13 @@ class Runtime:
                     author="config",
                     reason=f"{config.eval_sets[name].cases.name} read",
                 )
-                versions[name] = version.number
-            items = {name: [Item.of(name, case, key) for case in each] for name, each in cases.items()}
-            watches = build(config, items, versions, scorer=scorers.of, grid=grid_of)
-            said = moved + await reconcile(
-                connection, self.store, config, watches, notices=assessor.notices, now=now
-            )
-        self.loaded = loaded
-        self.uplink.targets = tuple(config.uplink.targets)
-        self.watches = {watch.key: watch for watch in watches}
-        await self._connect(config)
+                for name, each in cases.items()
+            }
+            key = await _split_key(connection, self.store)
+            watches = _watches(config, scorers, cases, versions, key)
+            notices = self._assessor(config).notices
+            said += await reconcile(connection, self.store, config, watches, notices=notices, now=now)
+        await self._take(loaded, watches)
         for watch in watches:
             scored = await rescore(self.store, watch, self.detector)
             if scored:
@@ -115,6 +109,30 @@ class Runtime:
         for line in said:
             log.info("%s", line)
         return said
+
+    async def borrow(self, loaded: Loaded) -> None:
+        """Builds the parts of a config without making the store agree with it.
+
+        A command may see an edited file before the daemon was told to take it over; what follows from the
+        edit is the daemon's to do.
+
+        Raises:
+            CaseFileInvalid: A case file is wrong.
+            StoreUnavailable: The database is away.
+        """
+        scorers = Scorers(self.world.plugins)
+        cases = await asyncio.to_thread(read_all, loaded.config, scorers)
+        async with self.store.write() as connection:
+            key = await _split_key(connection, self.store)
+            known = {name: await eval_sets.current(connection, name) for name in cases}
+        versions = {name: version for name, version in known.items() if version is not None}
+        await self._take(loaded, _watches(loaded.config, scorers, cases, versions, key))
+
+    async def _take(self, loaded: Loaded, watches: Sequence[Watch]) -> None:
+        self.loaded = loaded
+        self.uplink.targets = tuple(loaded.config.uplink.targets)
+        self.watches = {watch.key: watch for watch in watches}
+        await self._connect(loaded.config)
 
     @property
     def rounds(self) -> Rounds:
@@ -191,6 +209,18 @@ class Runtime:
                 self._clients[name] = (endpoint.settings, made)
         # Requests in flight may still use these; they are closed with us.
         self._clients_left += [client for _, client in before.values()]
+
+
+def _watches(
+    config: Config,
+    scorers: Scorers,
+    cases: Mapping[str, Sequence[Case]],
+    versions: Mapping[str, Version],
+    split_key: bytes,
+) -> tuple[Watch, ...]:
+    items = {name: [Item.of(name, case, split_key) for case in each] for name, each in cases.items()}
+    numbers = {name: versions[name].number if name in versions else 0 for name in cases}
+    return build(config, items, numbers, scorer=scorers.of, grid=grid_of)
 
 
 def _links(external_url: str | None, incident: str) -> dict[str, str]:

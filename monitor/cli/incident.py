@@ -4,9 +4,6 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from alerts import Incident
 from alerts.hostile import one_line
 from monitor.cli.ending import Code, Refused
@@ -14,7 +11,6 @@ from monitor.cli.opening import open_store, read_config
 from monitor.cli.options import Output
 from monitor.cli.show import Columns, as_json, listing, moment, say
 from monitor.store import incidents
-from monitor.store.tables import incidents as incident_table
 
 _COLUMNS: Columns = {
     "id": ("id", str),
@@ -62,7 +58,7 @@ def show_incident(path: Path, id: str, output: Output) -> None:
 
     async def work() -> dict[str, Any]:
         async with open_store(config) as store, store.read() as connection:
-            incident = await _load(connection, id)
+            incident = await incidents.load_one(connection, id)
             if incident is None:
                 raise Refused(
                     f"no incident has the id {one_line(id, 80)}; see `plumbline incidents list --all`",
@@ -88,12 +84,6 @@ def show_incident(path: Path, id: str, output: Output) -> None:
             say(f"    {one_line(key)}: {one_line(str(value))}")
     listing(found["steps"], _STEPS, Output.TABLE, nothing="no steps are known")
     listing(found["notifications"], _TOLD, Output.TABLE, nothing="nobody had to be told")
-
-
-async def _load(connection: AsyncConnection, id: str) -> Incident | None:
-    found = await connection.execute(select(incident_table.c.body).where(incident_table.c.id == id))
-    body = found.scalar()
-    return Incident.from_json(body) if body else None
 
 
 def _row(incident: Incident) -> dict[str, Any]:

@@ -76,7 +76,7 @@ async def open_runtime(loaded: Loaded) -> AsyncIterator[Runtime]:
         runtime = Runtime(store, world(), loaded)
         lag = asyncio.create_task(runtime.lag.watch(), name="loop lag")
         try:
-            await runtime.adopt(loaded)
+            await runtime.borrow(loaded)
             yield runtime
         finally:
             lag.cancel()

@@ -99,5 +99,7 @@ class Uplink(Section):
     """How we tell our own network's failure from an endpoint's."""
 
     targets: tuple[Address, ...] = Field(
-        (), description="Addresses outside; if none accepts a connection, our own network is down. Without any, only another endpoint's replies prove it."
+        (),
+        description="Addresses outside; if none accepts a connection, our own network is down. "
+        "Without any, only another endpoint's replies prove it.",
     )

@@ -72,6 +72,11 @@ async def capturing(connection: AsyncConnection, endpoint: str, probe: str, subj
     return None
 
 
+async def refused(connection: AsyncConnection, endpoint: str, probe: str) -> bool:
+    """Whether the last try to capture was refused."""
+    return any(baseline.state == REFUSED for baseline in await versions(connection, endpoint, probe))
+
+
 async def begin(
     connection: AsyncConnection,
     *,

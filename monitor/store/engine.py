@@ -76,7 +76,11 @@ class Store:
         self.is_sqlite = name == "sqlite"
         self.path = Path(parsed.database) if self.is_sqlite and parsed.database else None
         target = parsed.set(drivername=_DRIVERS[name])
-        options: dict[str, Any] = {"json_serializer": _dumps, "json_deserializer": orjson.loads}
+        options: dict[str, Any] = {
+            "json_serializer": _dumps,
+            "json_deserializer": orjson.loads,
+            "hide_parameters": True,
+        }
         if self.is_sqlite:
             self._writer = create_async_engine(
                 target, pool_size=1, max_overflow=0, pool_timeout=30, **options

@@ -29,7 +29,7 @@ def _now() -> datetime:
 async def test_an_endpoint_that_gets_worse_is_one_incident_and_one_slack_message_that_ends_resolved(
     store_url: str, tmp_path: Path
 ) -> None:
-    async with FakeLLM(answers=answers(), latency=0.02) as llm, FakeSlack() as slack:
+    async with FakeLLM(answers=answers(), latency=0.05, latency_sigma=0.5) as llm, FakeSlack() as slack:
         site = Site(tmp_path, store_url, llm.url)
         site.config["probes"]["quality"]["every"] = "1s"
         site.config["alerts"] = {

@@ -20,7 +20,6 @@ from typing import Any, NoReturn
 
 def _import_the_daemon() -> None:
     import aiosqlite  # noqa: F401 - imported for its own sake, as all here
-    import slack_sdk.web.async_client
     import sqlalchemy.dialects.postgresql.asyncpg
     import sqlalchemy.dialects.sqlite.aiosqlite  # noqa: F401
 

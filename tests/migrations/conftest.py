@@ -20,14 +20,21 @@ async def _sql(url: str, statement: str) -> None:
         await connection.close()
 
 
-@pytest.fixture
-def empty_postgres(postgres_template: tuple[str, str]) -> Iterator[str]:
-    """The URL of a PostgreSQL database without tables."""
+@pytest.fixture(scope="package")
+def bare_postgres(postgres_template: tuple[str, str]) -> Iterator[str]:
+    """The URL of a PostgreSQL database of our own; making one for each test would take most of the time."""
     server, _ = postgres_template
     name = f"plumbline_{uuid4().hex[:12]}"
     asyncio.run(_sql(server, f"CREATE DATABASE {name}"))
     yield make_url(server).set(database=name).render_as_string(hide_password=False)
     asyncio.run(_sql(server, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture
+def empty_postgres(bare_postgres: str) -> str:
+    """The URL of a PostgreSQL database without tables."""
+    asyncio.run(_sql(bare_postgres, "DROP SCHEMA public CASCADE; CREATE SCHEMA public"))
+    return bare_postgres
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -6,20 +6,23 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
+from pydantic import BaseModel
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from monitor import asking
 from monitor.asking import Asker
 from monitor.ids import RowIds
 from monitor.store import rounds as claims
 from monitor.store.engine import Store
 from monitor.store.errors import Superseded
+from monitor.store.ledger import spent_today
 from monitor.store.rounds import Claim
 from monitor.store.tables import exposures, permits, results, rounds
+from probes import Reply, Request, Timings
+from probes.clients.scripted import ScriptedSettings
 from tests.conftest import Clock
 from tests.fakes.llm import Asked, FakeLLM
 from tests.monitor.look import rows
@@ -27,19 +30,22 @@ from tests.site import Bench, Site, answers, bench
 
 
 class Gate:
-    """Lets the first requests through and holds the others until it is opened."""
+    """Lets the first requests through and holds the others until it is opened; `full` once all workers wait."""
 
-    def __init__(self, llm: FakeLLM, after: int) -> None:
-        self.held = asyncio.Event()
+    def __init__(self, llm: FakeLLM, *, after: int, workers: int) -> None:
+        self.full = asyncio.Event()
         self.opened = asyncio.Event()
         self._left = after
+        self._free = workers
         llm.before_answer = self
 
     async def __call__(self, asked: Asked) -> None:
         if self._left > 0:
             self._left -= 1
             return
-        self.held.set()
+        self._free -= 1
+        if not self._free:
+            self.full.set()
         await self.opened.wait()
 
 
@@ -76,9 +82,9 @@ async def stored(it: Bench, kind: str = "scheduled") -> list[str]:
 async def killed(it: Bench, llm: FakeLLM, clock: Clock, after: int) -> list[str]:
     """Lets the daemon die in the middle of a round; gives the prompts that were answered by then."""
     begun = len(llm.requests)
-    gate = Gate(llm, after)
+    gate = Gate(llm, after=after, workers=2)
     task = asyncio.create_task(run_next(it, clock))
-    await gate.held.wait()
+    await gate.full.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -126,9 +132,9 @@ async def test_a_replica_that_was_only_slow_writes_nothing_once_another_took_ove
         site.config["endpoints"]["bot"]["url"] = llm.url
         async with bench(site, clock) as it, bench(site, clock, seed=2) as other:
             await it.capture()
-            gate = Gate(llm, after=0)
+            gate = Gate(llm, after=0, workers=8)
             slow = asyncio.create_task(run_next(it, clock))
-            await gate.held.wait()
+            await gate.full.wait()
             await expire(it)
             (claim,) = await take_over(other)
             llm.before_answer = None
@@ -174,12 +180,9 @@ async def test_a_drain_ends_what_is_under_way_and_gives_the_round_back(
         site.config["endpoints"]["bot"] |= {"url": llm.url, "limits": {"concurrency": 3}}
         async with bench(site, clock) as it, bench(site, clock, seed=2) as other:
             await it.capture()
-            gate = Gate(llm, after=0)
+            gate = Gate(llm, after=0, workers=3)
             task = asyncio.create_task(run_next(it, clock))
-            await gate.held.wait()
-            while len(llm.requests) < 103:
-                llm.came.clear()
-                await llm.came.wait()
+            await gate.full.wait()
             it.runtime.draining = True
             gate.opened.set()
             assert await task == "unfinished"
@@ -197,8 +200,6 @@ async def test_a_drain_ends_what_is_under_way_and_gives_the_round_back(
 async def test_money_that_a_dead_replica_had_set_aside_is_free_again(
     store_url: str, tmp_path: Path, clock: Clock
 ) -> None:
-    from monitor.store.ledger import spent_today
-
     site = Site(tmp_path, store_url, "http://127.0.0.1:1/v1")
     async with FakeLLM(answers=answers(), input_tokens=10, output_tokens=10) as llm:
         site.config["endpoints"]["bot"] |= {
@@ -259,7 +260,7 @@ class SlowStore(Store):
     def __init__(self, url: str) -> None:
         super().__init__(url)
         self.waits = False
-        self.reached, self.let_go = asyncio.Event(), asyncio.Event()
+        self.entered, self.reached, self.let_go = (asyncio.Event() for _ in range(3))
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
@@ -268,13 +269,33 @@ class SlowStore(Store):
             await self.let_go.wait()
         async with super().write() as connection:
             yield connection
+        self.entered.set()
 
 
-async def test_a_reply_that_comes_during_the_last_write_is_stored(tmp_path: Path, clock: Clock) -> None:
+class LastWaits:
+    """A client that answers at once, but the last of ten requests only when it is let go."""
+
+    api: ClassVar[int] = 1
+    Settings: ClassVar[type[BaseModel]] = ScriptedSettings
+
+    def __init__(self) -> None:
+        self.let_go, self.gone = asyncio.Event(), asyncio.Event()
+        self._asked = 0
+
+    async def ask(self, request: Request) -> Reply:
+        self._asked += 1
+        if self._asked == 10:
+            await self.let_go.wait()
+            self.gone.set()
+        return Reply(text="a", timings=Timings(total=0.1))
+
+    async def close(self) -> None: ...
+
+
+async def test_a_reply_that_comes_during_a_write_is_stored_too(tmp_path: Path, clock: Clock) -> None:
     url = f"sqlite:///{tmp_path}/plumbline.db"
-    async with FakeLLM(answers=answers()) as llm, bench(Site(tmp_path, url, llm.url), clock) as it:
-        await it.capture()
-        slow = SlowStore(url)
+    async with bench(Site(tmp_path, url, "http://127.0.0.1:1/v1"), clock) as it:
+        client, slow = LastWaits(), SlowStore(url)
         asker = Asker(
             store=slow,
             clock=clock,
@@ -283,20 +304,30 @@ async def test_a_reply_that_comes_during_the_last_write_is_stored(tmp_path: Path
             metrics=it.runtime.world.metrics,
             draining=lambda: False,
         )
-        claimed = it.runtime.rounds
-        clock.now = it.watch.grid.after(clock.now)
+        panel = [
+            {"seq": seq, "key": f"basics/c{seq}", "inclusion": 1.0, "split": "open"} for seq in range(10)
+        ]
+        claim = Claim(
+            id="rnd_1",
+            endpoint="bot",
+            probe="quality",
+            kind="scheduled",
+            slot=clock(),
+            fence=1,
+            panel=panel,
+            set_version={},
+        )
         async with it.store.write() as connection:
-            claim = await claimed._claim(connection, it.watch, clock.now)
-        gate = Gate(llm, after=9)
-        work = asyncio.create_task(asker.work(it.watch, claim, it.runtime.client("bot"), frozenset()))
-        await gate.held.wait()
+            await claims.open_round(connection, it.store, claim, replica="rep_1", config_hash="", now=clock())
+        work = asyncio.create_task(asker.work(it.watch, claim, client, frozenset()))
+        await slow.entered.wait()
         slow.waits = True
-        await slow.reached.wait()  # the first nine are on their way into the store
-        gate.opened.set()
-        while llm.answered < 110:
-            await asyncio.sleep(0)
+        await slow.reached.wait()  # nine replies are on their way into the store
+        client.let_go.set()
+        await client.gone.wait()
+        for _ in range(100):
+            await asyncio.sleep(0)  # all that is left of the asking needs no more than turns of the loop
         slow.let_go.set()
         assert await work
         assert len(await stored(it)) == 10
         await slow.close()
-    assert asking._FLUSH_SECONDS < 1

@@ -10,7 +10,7 @@ from functools import cache
 import pytest
 
 from monitor.config.model import Probe
-from monitor.grid import EveryGrid, every_grid
+from monitor.grid import EveryGrid, Grid, every_grid
 from monitor.schedule import CronGrid, Schedule, _GridTrigger, grid_of
 from tests.conftest import START
 
@@ -112,7 +112,6 @@ async def test_the_scheduler_wakes_whoever_is_due_until_it_is_told_otherwise() -
             await news.wait()
 
     schedule = Schedule(wake)
-    assert not schedule.running
     schedule.start()
     often, never = EveryGrid(timedelta(milliseconds=20), timedelta(0)), CronGrid("0 0 29 2 *")
     schedule.set({("bot", "a"): often, ("bot", "b"): never})
@@ -132,20 +131,21 @@ async def test_a_reload_does_not_skip_a_slot_that_is_due_just_now() -> None:
     async def wake(key: tuple[str, str]) -> None:
         raise AssertionError(key)
 
+    def grids(every: int, cron: str) -> dict[tuple[str, str], Grid]:
+        hours = EveryGrid(timedelta(hours=every), timedelta(0))
+        return {("bot", "a"): hours, ("bot", "b"): CronGrid(cron)}
+
+    def next_times() -> set[datetime]:
+        return {job.next_run_time for job in schedule._scheduler.get_jobs()}
+
     schedule = Schedule(wake)
     schedule.start()
-    grids = {("bot", "a"): EveryGrid(timedelta(hours=1), timedelta(0)), ("bot", "b"): CronGrid("0 0 * * *")}
-    schedule.set(dict(grids))
-    jobs = {job.id: job for job in schedule._scheduler.get_jobs()}
-    due = datetime.now(UTC) + timedelta(hours=9)  # what a fresh job would not choose
-    for job in jobs.values():
+    schedule.set(grids(1, "0 0 * * *"))
+    due = datetime.now(UTC) + timedelta(seconds=90)  # what a job made anew would not choose
+    for job in schedule._scheduler.get_jobs():
         job.modify(next_run_time=due)
-    schedule.set(
-        {("bot", "a"): EveryGrid(timedelta(hours=1), timedelta(0)), ("bot", "b"): CronGrid("0 0 * * *")}
-    )
-    assert {job.next_run_time for job in schedule._scheduler.get_jobs()} == {due}
-    schedule.set(
-        {("bot", "a"): EveryGrid(timedelta(hours=2), timedelta(0)), ("bot", "b"): CronGrid("5 0 * * *")}
-    )
-    assert due not in {job.next_run_time for job in schedule._scheduler.get_jobs()}
+    schedule.set(grids(1, "0 0 * * *"))
+    assert next_times() == {due}
+    schedule.set(grids(2, "5 0 * * *"))
+    assert due not in next_times()
     schedule.stop()

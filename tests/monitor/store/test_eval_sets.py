@@ -34,7 +34,7 @@ async def _active(store: Store) -> dict[str, str]:
         found = await connection.execute(
             select(table.c.case_id, table.c.layer).where(table.c.retired.is_(None))
         )
-        return dict(found.all())  # type: ignore[arg-type] # rows of two
+        return {name: layer for name, layer in found}
 
 
 async def _grow(store: Store, one: Case) -> None:

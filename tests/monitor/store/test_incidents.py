@@ -85,14 +85,18 @@ async def _lose_lease(store: Store) -> None:
         )
 
 
-async def _send_all(store: Store, channel: str = "oncall") -> list[tuple[str, str]]:
-    """Sends until nothing is left; (incident, kind) in the order of sending."""
-    told = []
+async def _send_all(store: Store, channel: str = "oncall", told: list[Owed] | None = None) -> list[Owed]:
+    """Sends until nothing is left; what was sent, in order."""
+    told = [] if told is None else told
     while (each := await _claim(store, channel)) is not None:
-        told.append((each.incident_id, str(each.notice.kind)))
+        told.append(each)
         receipt = Receipt(channel=channel, ref={"seq": str(each.seq)})
         await incidents.finish(store, each, state=SENT, receipt=receipt.as_json(), sent=START)
     return told
+
+
+def _kinds(told: Sequence[Owed]) -> list[str]:
+    return [str(each.notice.kind) for each in told]
 
 
 async def test_an_incident_and_what_it_owes_are_stored_and_read_back(store: Store) -> None:
@@ -130,7 +134,7 @@ async def test_the_messages_of_an_incident_are_told_in_order_and_after_each_othe
 async def test_channels_do_not_wait_for_each_other(store: Store) -> None:
     await _story(_Desk(store, channels=("oncall", "log")))
     assert await _claim(store, "oncall") is not None
-    assert [kind for _, kind in await _send_all(store, "log")] == ["opened", "worsened", "resolved"]
+    assert _kinds(await _send_all(store, "log")) == ["opened", "worsened", "resolved"]
 
 
 async def test_a_message_is_not_handed_out_before_it_is_due(store: Store) -> None:
@@ -150,12 +154,15 @@ async def test_a_claimed_message_is_not_handed_out_twice(pair: tuple[Store, Stor
 async def test_two_senders_tell_everything_once_and_in_order(pair: tuple[Store, Store]) -> None:
     for n in range(4):
         await _story(_Desk(pair[0], endpoint=f"bot-{n}"))
-    told = [*await _send_all(pair[0]), *await _send_all(pair[1])]
-    both = await asyncio.gather(_send_all(pair[0]), _send_all(pair[1]))
-    assert both == [[], []]
-    for incident in {incident for incident, _ in told}:
-        kinds = [kind for each, kind in told if each == incident]
-        assert kinds == ["opened", "worsened", "resolved"]
+    told: list[Owed] = []
+    await asyncio.gather(*(_send_all(store, told=told) for store in pair * 2))
+    assert len({each.id for each in told}) == len(told) == 12
+    for incident in {each.incident_id for each in told}:
+        assert _kinds([each for each in told if each.incident_id == incident]) == [
+            "opened",
+            "worsened",
+            "resolved",
+        ]
 
 
 async def test_a_silent_sender_s_message_is_handed_out_again_and_marked(pair: tuple[Store, Store]) -> None:
