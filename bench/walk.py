@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import select
 
 from bench.spent import cpu_seconds
+from monitor import memory
 from monitor.store.tables import results
 from tests.site import Bench, Site, bench, cases
 
@@ -86,6 +87,7 @@ def _prompt(case_key: str) -> str:
 async def _run(order: dict[str, Any]) -> dict[str, Any]:
     async with bench(_site(order), _now, order["seed"]) as it:
         lag = asyncio.create_task(it.runtime.lag.watch())  # the daemon watches it all the time
+        memory.settle()  # as `plumbline run` does
         try:
             return await {"manual": manual, "judged": judged}[order["mode"]](it)
         finally:

@@ -55,7 +55,7 @@ class Progress:
         reasons = ", ".join(f"{reason} {n}" for reason, n in sorted(self.reasons.items()))
         return (
             f"{self.failed} of {self.attempts} attempts failed ({reasons}); a baseline needs an endpoint "
-            f"that works (at most {MOST_FAILED:.0%} failures)"
+            f"that works (at most {100 * MOST_FAILED:.0f} % failures)"
         )
 
 

@@ -77,7 +77,8 @@ class Delivery:
                 told = await self._channels[owed.channel].send(owed.notice, owed.previous, again=owed.again)
             receipt, note = storable(told.as_json()), storable(told.note)
         except NotifyError as error:
-            await self._failed(owed, str(error.reason), error.detail, error.permanent, error.retry_after)
+            detail = storable(error.detail)
+            await self._failed(owed, str(error.reason), detail, error.permanent, error.retry_after)
         except TimeoutError:
             await self._failed(owed, "deadline", f"no answer within {_SEND_SECONDS:.0f} s", False, None)
         except Exception:

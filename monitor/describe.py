@@ -8,13 +8,10 @@ from probes import Outcome
 
 
 def round_line(watch: Watch, closed: Closed) -> str:
-    """`14:20:00 support-bot/support-quality complete 20/20 · score 0.95 (0.76 to 0.99) · steady, evidence 3 %`."""
+    """`support-bot/support-quality complete, 20/20 answered · score 0.95 (0.76 to 0.99) · steady, ...`."""
     answered, planned = closed.outcomes.get(Outcome.OK, 0), len(closed.claim.panel)
     kind = "" if closed.claim.kind == "scheduled" else f" {closed.claim.kind}"
-    parts = [
-        f"{closed.claim.slot:%H:%M:%S} {watch.endpoint}/{watch.probe}{kind} "
-        f"{closed.outcome} {answered}/{planned} answered"
-    ]
+    parts = [f"{watch.endpoint}/{watch.probe}{kind} {closed.outcome}, {answered}/{planned} answered"]
     score = next((each for each in closed.judged if each.measure.name == "score"), None)
     if score is not None and score.stat is not None:
         stat = score.stat
@@ -33,7 +30,7 @@ def _verdicts(closed: Closed) -> str:
     most = max(alarming, key=_ratio)
     if all(each.verdict.kind is VerdictKind.LEARNING for each in alarming):
         return "learning"
-    return f"{most.verdict.kind}, most evidence {_ratio(most):.0%} of an alarm ({most.measure.name})"
+    return f"{most.verdict.kind}, most evidence {100 * _ratio(most):.0f} % of an alarm ({most.measure.name})"
 
 
 def _ratio(each: Judged) -> float:

@@ -214,7 +214,8 @@ class Rounds:
         if count <= 0:
             return
         self.missed(watch, "missed", count)
-        text = f"{watch.probe}: {count} slots were missed between {last:%Y-%m-%d %H:%M:%S} and {slot:%H:%M:%S} UTC"
+        slots = "1 slot was" if count == 1 else f"{count} slots were"
+        text = f"{watch.probe}: {slots} missed between {last:%Y-%m-%d %H:%M:%S} and {slot:%H:%M:%S} UTC"
         await connection.execute(
             insert(events).values(at=slot, kind="missed", endpoint=watch.endpoint, text=text)
         )

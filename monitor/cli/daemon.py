@@ -7,7 +7,7 @@ import signal
 from functools import partial
 from pathlib import Path
 
-from monitor import logs
+from monitor import logs, memory
 from monitor.app import App
 from monitor.cli.opening import read_config, world
 from monitor.config.load import Loaded
@@ -54,6 +54,7 @@ async def _serve(path: Path, loaded: Loaded, migrate: bool) -> None:
     loop.add_signal_handler(signal.SIGTERM, app.stop)
     loop.add_signal_handler(signal.SIGHUP, reload)
     async with app:
+        memory.settle()
         await app.finished()
 
 
@@ -61,6 +62,7 @@ async def _reload(app: App) -> None:
     """Takes the file over again, or says why not; nothing in it can end the daemon."""
     try:
         await app.reload()
+        memory.settle()
     except (ConfigInvalid, CaseFileInvalid) as error:
         log.error("reload refused, the old config stays:\n%s", error)
     except StoreError as error:

@@ -34,7 +34,7 @@ _STREAMS: Columns = {
     "probe": ("probe", str),
     "measure": ("measure", str),
     "verdict": ("verdict", str),
-    "evidence": ("of an alarm", "{:.0%}".format),
+    "evidence": ("of an alarm", lambda ratio: f"{100 * ratio:.0f} %"),
     "last": ("last round", str),
     "slot": ("at", moment),
 }

@@ -4,6 +4,7 @@ import logging
 import sys
 import textwrap
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
@@ -38,7 +39,8 @@ class Screen:
 
     def round(self, line: str) -> None:
         """One round, as the daemon logs it."""
-        self.say(f"  {line}", style="bold yellow" if "CHANGED" in line else "dim")
+        now = datetime.now(UTC)
+        self.say(f"  {now:%H:%M:%S}  {line}", style="bold yellow" if "CHANGED" in line else "dim")
 
     def detection(self, watch: Watch, judged: Judged) -> None:
         """What a detector found, with its grounds."""

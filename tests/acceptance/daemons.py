@@ -59,6 +59,10 @@ class Life:
         self.signal(signal.SIGKILL)
         self.over = time.time()
 
+    def reload(self) -> None:
+        """Asks it to take its config over again."""
+        self.signal(signal.SIGHUP)
+
     async def ended(self) -> int:
         """Waits for its end; gives its exit code, or the signal as a negative number."""
         await until(lambda: self.status is not None, f"the end of {self.pid}:\n{self.said}", pause=0.005)

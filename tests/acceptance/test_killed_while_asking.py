@@ -49,11 +49,13 @@ def asked(llm: FakeLLM) -> Counter[str]:
     return Counter(each.prompt for each in llm.requests)
 
 
-async def capture(host: Host, config: Path, kept: Books) -> None:
+async def capture(host: Host, config: Path, kept: Books, llm: FakeLLM) -> None:
     """One quiet life, in which the baseline is captured."""
+    latency, llm.latency = llm.latency, 0.0
     life = host.start(config)
     await until(kept.judging, "a baseline")
     await life.stop()
+    llm.latency = latency
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -63,7 +65,7 @@ async def test_a_killed_round_is_resumed_with_exactly_the_missing_cases(
 ) -> None:
     async with FakeLLM(answers=answers(), latency=0.05) as llm, books(store_url) as kept:
         site = place(tmp_path, store_url, llm, every=HOUR)
-        await capture(host, site.path, kept)
+        await capture(host, site.path, kept, llm)
         assert await kept.rounds("scheduled") == []
 
         async def something() -> bool:
@@ -99,7 +101,7 @@ async def test_a_killed_round_is_resumed_with_exactly_the_missing_cases(
 async def test_a_killed_capture_goes_on_where_it_was(
     store_url: str, tmp_path: Path, host: Host, when: str, at: int
 ) -> None:
-    async with FakeLLM(answers=answers(), latency=0.03) as llm, books(store_url) as kept:
+    async with FakeLLM(answers=answers(), latency=0.01) as llm, books(store_url) as kept:
         site = place(tmp_path, store_url, llm, every=HOUR)
         life = host.start(site.path)
         arm(llm, when, Killer(life, at, None))
@@ -121,7 +123,7 @@ async def test_a_killed_capture_goes_on_where_it_was(
 async def test_a_round_that_is_too_old_to_be_resumed_is_closed_as_partial(
     store_url: str, tmp_path: Path, host: Host
 ) -> None:
-    every = timedelta(seconds=6)
+    every = timedelta(seconds=4)
     async with FakeLLM(answers=answers(), latency=0.05) as llm, books(store_url) as kept:
         site = place(tmp_path, store_url, llm, every=every)
 

@@ -24,7 +24,7 @@ async def lag() -> AsyncIterator[LoopLag]:
 
 async def _sampled(lag: LoopLag, more: int = 1) -> None:
     wanted = len(lag._samples) + more
-    while len(lag._samples) < wanted:  # noqa: ASYNC110 - the sampler tells nobody
+    while len(lag._samples) < wanted:
         await asyncio.sleep(0.01)
 
 

@@ -25,7 +25,7 @@ async def test_a_drop_in_quality_becomes_one_incident_and_one_message_owed(
     assert incident.labels["endpoint"] == "bot"
     assert "score down" in incident.firing[0].summary
     assert incident.severity == "critical"
-    assert [row.kind for row in owed][0] == "opened"
+    assert owed[0].kind == "opened"
     assert {row.channel for row in owed} == {"log"}
 
 

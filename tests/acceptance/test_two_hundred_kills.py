@@ -1,0 +1,87 @@
+"""Two hundred kills at random moments, while incidents open and resolve; nothing decided is lost."""
+
+import asyncio
+import random
+import time
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from monitor.store.tables import incidents, notifications, permits
+from tests.acceptance.audit import audit
+from tests.acceptance.books import Books, books
+from tests.acceptance.daemons import Host, until
+from tests.acceptance.places import place
+from tests.fakes.llm import Asked, FakeLLM
+from tests.fakes.slack import FakeSlack
+from tests.site import Site, answers
+
+pytestmark = [pytest.mark.kill, pytest.mark.timeout(400)]
+
+#: Lives after which the endpoint gets worse, or better again.
+_FLIP = 20
+
+
+@pytest.mark.parametrize(
+    ("store_url", "kills", "seed"),
+    [("sqlite", 75, 20260301), ("sqlite", 75, 20260302), ("postgresql", 50, 20260303)],
+    indirect=["store_url"],
+)
+async def test_nothing_decided_is_lost_over_kills_at_random_moments(
+    store_url: str, tmp_path: Path, host: Host, kills: int, seed: int
+) -> None:
+    answered: list[tuple[float, str]] = []
+
+    async def note(asked: Asked) -> None:
+        answered.append((time.time(), asked.prompt))
+
+    async with (
+        FakeLLM(answers=answers(), latency=0.02, latency_sigma=0.3, after_answer=note) as llm,
+        FakeSlack() as slack,
+        books(store_url) as kept,
+    ):
+        site = place(tmp_path, store_url, llm, slack, concurrency=4)
+        rng = random.Random(seed)
+        judged = 0
+        for _ in range(kills):
+            judged += await kept.judging()
+            llm.skill = 0.2 if judged // _FLIP % 2 else 1.0
+            life = host.start(site.path)
+            await asyncio.sleep(rng.uniform(0.05, 1.2))
+            life.kill()
+            assert await life.ended() == -9, life.said
+            await kept.expire()
+        llm.skill = 1.0
+        await _quiet_life(host, site, kept)
+        found = await audit(kept, host.lives, answered, slack)
+    print(f"\nseed {seed}: {found}")
+    assert found.faults == {}
+    assert found.kills == kills
+    assert found.transitions["opened"] >= 1
+    assert found.transitions["resolved"] >= 1
+
+
+async def _quiet_life(host: Host, site: Site, kept: Books) -> None:
+    """A last life: it runs until incidents are over, then has no more slots, and ends when all is told."""
+    life = host.start(site.path)
+    before = {row.id for row in await kept.rounds()}
+
+    async def recovered() -> bool:
+        ended = [row for row in await kept.rounds("scheduled") if row.id not in before and row.closed]
+        firing = await kept.count(select(incidents).where(incidents.c.state != "resolved"))
+        return len(ended) >= 3 and (firing == 0 or len(ended) >= 30)
+
+    await until(recovered, "rounds of a quiet life")
+    site.config["probes"]["quality"]["every"] = "31d"
+    site.write()
+    life.reload()
+    await until(lambda: "config reloaded" in life.said, "the reload")
+
+    async def idle() -> bool:
+        owed = select(notifications).where(notifications.c.state.in_(["due", "sending"]))
+        under_way = [row for row in await kept.rounds() if row.state == "open"]
+        return not under_way and not await kept.count(owed) and not await kept.count(select(permits))
+
+    await until(idle, "nothing is under way")
+    await life.stop()

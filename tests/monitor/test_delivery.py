@@ -1,0 +1,293 @@
+"""Messages owed: in order, once each, whatever the notifier does and however long its channel is dead."""
+
+import asyncio
+import math
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+
+import pytest
+from prometheus_client import CollectorRegistry
+from pydantic import BaseModel
+from sqlalchemy import update
+
+from alerts import Notice, NotifyError, Reason, Receipt, Rule, Severity, Signal, evaluate, owed
+from alerts.route import Decision
+from monitor.delivery import Delivery
+from monitor.metrics import Metrics
+from monitor.store import incidents
+from monitor.store.engine import Store
+from monitor.store.incidents import Owed
+from monitor.store.tables import notifications
+from tests.conftest import Clock
+from tests.monitor.look import rows
+
+RULES = (Rule(name="score", signal="score"),)
+Behave = Callable[[Notice], Any]
+
+
+class Postman:
+    """A notifier that does as it is told, message by message; after the last order it delivers."""
+
+    api: ClassVar[int] = 1
+
+    class Settings(BaseModel):
+        pass
+
+    def __init__(self, *orders: Any) -> None:
+        self.orders = list(orders)
+        self.sent: list[tuple[str, int, bool, Receipt | None]] = []
+        self.delivered: list[tuple[str, int]] = []
+        self.came = asyncio.Event()
+
+    async def send(self, notice: Notice, previous: Receipt | None, *, again: bool) -> Receipt:
+        self.sent.append((notice.incident.id, notice.seq, again, previous))
+        order = self.orders.pop(0) if self.orders else "deliver"
+        if order == "hang":
+            self.came.set()
+            await asyncio.Event().wait()
+        if isinstance(order, Exception):
+            raise order
+        if order != "deliver":
+            return order  # whatever it is
+        self.delivered.append((notice.incident.id, notice.seq))
+        self.came.set()
+        return Receipt(channel=notice.channel, ref={"seq": str(notice.seq)})
+
+    async def close(self) -> None: ...
+
+
+def refused(*, permanent: bool, retry_after: float | None = None) -> NotifyError:
+    return NotifyError(
+        "no \x00 such channel", permanent=permanent, reason=Reason.NOT_FOUND, retry_after=retry_after
+    )
+
+
+class Desk:
+    """Incidents with the messages that they owe, and a delivery with its notifiers."""
+
+    def __init__(self, store: Store, clock: Clock, **channels: Postman) -> None:
+        self.store, self.clock = store, clock
+        self.metrics = Metrics(CollectorRegistry(), version="test")
+        self.delivery = Delivery(store, channels, clock=clock, rng=random.Random(1), metrics=self.metrics)
+
+    async def owe(self, endpoint: str, channel: str = "oncall", steps: str = "o") -> str:
+        """An incident of an endpoint that opens, worsens and resolves, as `steps` has o, w and r."""
+        states: dict[str, Any] = {}
+        known: tuple[Any, ...] = ()
+        for step in steps:
+            at = self.clock.advance(seconds=1)
+            signal = Signal(
+                name="score",
+                labels={"endpoint": endpoint},
+                value=0.0 if step == "r" else 1.0,
+                at=at,
+                severity=Severity.CRITICAL if step == "w" else Severity.WARNING,
+                summary=f"score down {step}",
+            )
+            changes = evaluate(RULES, states, known, [signal], at, lambda: f"inc_{endpoint}")
+            states, known = {**states, **changes.states}, changes.incidents
+            decision = Decision(channel=channel, mention=None, reason="")
+            (transition,) = changes.transitions
+            notice = owed(transition, decision, lambda: f"ntf_{endpoint}_{transition.incident.seq}", {})
+            assert notice is not None
+            async with self.store.write() as connection:
+                await incidents.apply(connection, self.store, endpoint, changes, [notice], at)
+        return f"inc_{endpoint}"
+
+    async def claim(self, channel: str = "oncall") -> Owed | None:
+        return await incidents.claim_due(self.store, channel, self.clock())
+
+    async def deliver(self, channel: str = "oncall") -> bool:
+        """Tries the next message; False where none is due."""
+        claimed = await self.claim(channel)
+        if claimed is not None:
+            await self.delivery.deliver(claimed)
+        return claimed is not None
+
+    async def row(self, incident: str, seq: int = 1) -> Any:
+        (found,) = await rows(
+            self.store, notifications, notifications.c.incident_id == incident, notifications.c.seq == seq
+        )
+        return found
+
+    @asynccontextmanager
+    async def running(self, *channels: str) -> AsyncIterator[None]:
+        tasks = [asyncio.create_task(self.delivery.run(channel)) for channel in channels]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+
+
+async def test_a_delivered_message_keeps_its_receipt(store: Store, clock: Clock) -> None:
+    postman = Postman()
+    desk = Desk(store, clock, oncall=postman)
+    incident = await desk.owe("bot")
+    assert await desk.deliver()
+    row = await desk.row(incident)
+    assert (row.state, row.attempts, row.lease_until) == ("sent", 1, None)
+    assert row.receipt["ref"] == {"seq": "1"}
+    assert isinstance(row.sent, datetime)
+    assert not await desk.deliver()
+    assert desk.metrics.notifications.labels("oncall")._value.get() == 1
+
+
+async def test_a_permanent_error_is_recorded_and_never_tried_again(store: Store, clock: Clock) -> None:
+    postman = Postman(refused(permanent=True))
+    desk = Desk(store, clock, oncall=postman)
+    incident = await desk.owe("bot", steps="ow")
+    assert await desk.deliver()
+    row = await desk.row(incident)
+    assert (row.state, row.reason) == ("failed", "not_found: no � such channel")
+    clock.advance(days=1)
+    assert await desk.deliver()  # the next of the incident is not held up by it
+    assert (await desk.row(incident, 2)).state == "sent"
+    assert postman.sent[1] == (incident, 2, False, None)
+    assert not await desk.deliver()
+    assert desk.metrics.notifications_failed.labels("oncall", "not_found")._value.get() == 1
+
+
+async def test_a_temporary_error_is_tried_again_later_and_later(store: Store, clock: Clock) -> None:
+    postman = Postman(*[refused(permanent=False)] * 12)
+    desk = Desk(store, clock, oncall=postman)
+    incident = await desk.owe("bot")
+    waits = []
+    for _ in range(12):
+        assert await desk.deliver()
+        row = await desk.row(incident)
+        assert row.state == "due"
+        waits.append((row.due - clock.now).total_seconds())
+        assert not await desk.deliver()
+        clock.now = row.due
+    assert all(2.0**n / 2 - 0.1 <= wait <= 2.0**n for n, wait in enumerate(waits[:8], 1))
+    assert all(149 <= wait <= 300 for wait in waits[8:])
+    assert await desk.deliver()
+    assert [again for *_, again, _ in postman.sent] == [False] + [True] * 12
+    assert (await desk.row(incident)).state == "sent"
+
+
+@pytest.mark.parametrize(
+    ("asked", "wait"),
+    [(7.0, 7.0), (0.0, 0.0), (-5.0, 0.0), (1e9, 3600.0), (math.inf, 3600.0), (math.nan, 0.0)],
+)
+async def test_a_far_side_that_says_when_is_believed_within_reason(
+    asked: float, wait: float, store: Store, clock: Clock
+) -> None:
+    desk = Desk(store, clock, oncall=Postman(refused(permanent=False, retry_after=asked)))
+    incident = await desk.owe("bot")
+    await desk.deliver()
+    due = (await desk.row(incident)).due
+    assert timedelta(0) <= clock.now + timedelta(seconds=wait) - due < timedelta(milliseconds=1)
+
+
+async def test_a_channel_may_be_dead_for_more_tries_than_a_float_can_count(
+    store: Store, clock: Clock
+) -> None:
+    desk = Desk(store, clock, oncall=Postman(refused(permanent=False)))
+    incident = await desk.owe("bot")
+    async with store.write() as connection:
+        await connection.execute(update(notifications).values(attempts=5_000))
+    await desk.deliver()
+    row = await desk.row(incident)
+    assert row.state == "due"
+    assert row.due - clock.now <= timedelta(minutes=5)
+
+
+async def test_messages_of_an_incident_keep_their_order_and_others_pass_by(
+    store: Store, clock: Clock
+) -> None:
+    postman = Postman(refused(permanent=False, retry_after=60))
+    desk = Desk(store, clock, oncall=postman)
+    slow = await desk.owe("slow", steps="owr")
+    other = await desk.owe("other", steps="o")
+    while await desk.deliver():
+        pass
+    assert postman.delivered == [(other, 1)]
+    clock.advance(seconds=61)
+    while await desk.deliver():
+        pass
+    assert postman.delivered == [(other, 1), (slow, 1), (slow, 2), (slow, 3)]
+    previous = [receipt.ref if receipt else None for *_, receipt in postman.sent]
+    assert previous == [None, None, None, {"seq": "1"}, {"seq": "2"}]
+
+
+async def test_a_message_whose_sender_died_is_sent_by_another_that_looks_first(
+    store: Store, clock: Clock
+) -> None:
+    postman = Postman()
+    desk = Desk(store, clock, oncall=postman)
+    incident = await desk.owe("bot")
+    lost = await desk.claim()
+    assert lost is not None
+    assert not await desk.deliver()
+    async with store.write() as connection:
+        await connection.execute(
+            update(notifications).values(lease_until=store.now_plus(timedelta(seconds=-1)))
+        )
+    assert await desk.deliver()
+    assert postman.sent == [(incident, 1, True, None)]
+    await desk.delivery.deliver(lost)  # it was only slow: what it did is not recorded over the other's
+    row = await desk.row(incident)
+    assert (row.state, row.fence, row.attempts) == ("sent", 2, 2)
+
+
+BUGS = {
+    "crash": RuntimeError("token xoxb-secret"),
+    "no receipt": None,
+    "a receipt that no database takes": Receipt(channel="oncall", ref={"a": object()}),  # type: ignore[dict-item]
+    "a receipt with half a character": Receipt(channel="oncall", ref={"a": "\ud800\x00"}),
+}
+
+
+@pytest.mark.parametrize("bug", BUGS)
+async def test_a_notifier_with_a_bug_does_not_stop_its_channel(bug: str, store: Store, clock: Clock) -> None:
+    postman = Postman(BUGS[bug])
+    desk = Desk(store, clock, oncall=postman)
+    first, second = await desk.owe("a"), await desk.owe("b")
+    desk.delivery.wake()
+    async with desk.running("oncall"):
+        await asyncio.wait_for(postman.came.wait(), 10)
+        assert postman.delivered == [(second, 1)]
+    row = await desk.row(first)
+    assert "secret" not in row.reason
+    assert row.state in {
+        "due",
+        "sending",
+        "sent",
+    }  # to be tried again, but for the odd receipt, which is kept
+
+
+async def test_a_dead_channel_holds_up_no_other(store: Store, clock: Clock) -> None:
+    dead, alive = Postman("hang"), Postman()
+    desk = Desk(store, clock, dead=dead, alive=alive)
+    stuck = await desk.owe("a", channel="dead")
+    told = [await desk.owe(name, channel="alive", steps="owr") for name in "bc"]
+    async with desk.running("dead"):
+        await asyncio.wait_for(dead.came.wait(), 10)
+        async with desk.running("alive"):
+            while len(alive.delivered) < 6:
+                alive.came.clear()
+                await asyncio.wait_for(alive.came.wait(), 10)
+        assert (await desk.row(stuck)).state == "sending"
+    assert sorted(alive.delivered) == sorted((incident, seq) for incident in told for seq in (1, 2, 3))
+
+
+async def test_two_senders_of_one_channel_send_each_message_once(store: Store, clock: Clock) -> None:
+    postmen = Postman(), Postman()
+    desks = [Desk(store, clock, oncall=postman) for postman in postmen]
+    told = [await desks[0].owe(f"e{n}", steps="or") for n in range(10)]
+
+    async def send_all(desk: Desk) -> None:
+        while await desk.deliver():
+            pass
+
+    await asyncio.gather(*map(send_all, desks))
+    await asyncio.gather(*map(send_all, desks))  # one may have stopped while the other held the last one
+    both = postmen[0].delivered + postmen[1].delivered
+    assert sorted(both) == sorted((incident, seq) for incident in told for seq in (1, 2))
