@@ -154,9 +154,8 @@ async def ensure_partitions(connection: AsyncConnection, store: Store, now: date
     )
     missing = wanted.keys() - set(known.scalars())
     if missing:
-        await exclusive(
-            connection, "partitions"
-        )  # IF NOT EXISTS alone fails where two replicas do it at once
+        # IF NOT EXISTS alone fails where two replicas do it at once.
+        await exclusive(connection, "partitions")
     for name in sorted(missing):
         first, after = month(now, wanted[name]), month(now, wanted[name] + 1)
         await connection.execute(

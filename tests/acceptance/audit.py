@@ -20,12 +20,16 @@ _LAST_SECONDS = 1.0
 
 @dataclass(kw_only=True)
 class Audit:
-    """What was found; the lists are empty after a history without loss."""
+    """What was found; the lists are empty after a history without loss.
+
+    `safe_replies` are those that had come early enough before the end of their life to be stored.
+    """
 
     lives: int
     kills: int
     outcomes: Counter[str] = field(default_factory=Counter)
     replies: int = 0
+    safe_replies: int = 0
     paid_twice: int = 0
     transitions: Counter[str] = field(default_factory=Counter)
     messages: int = 0
@@ -62,7 +66,9 @@ async def audit(
     rows = await kept.results()
     found.replies, found.paid_twice = len(rows), len(answered) - len(rows)
     for number, life in enumerate(lives, 1):
-        found.replies_lost += _lost(number, life, rows, answered)
+        given, stored = _replies(life, rows, answered)
+        found.safe_replies += given.total()
+        found.replies_lost += [f"life {number}: {prompt}" for prompt in (given - stored).elements()]
         if "this is a bug" in life.said or "Traceback" in life.said:
             found.bugs.append(life.said)
     await _told(found, kept, slack)
@@ -73,15 +79,14 @@ async def audit(
     return found
 
 
-def _lost(
-    number: int, life: Life, rows: Sequence[Any], answered: Sequence[tuple[float, str]]
-) -> list[str]:
-    """What a life was given in time and did not store; one that was let to drain stores all."""
+def _replies(
+    life: Life, rows: Sequence[Any], answered: Sequence[tuple[float, str]]
+) -> tuple[Counter[str], Counter[str]]:
+    """What a life was given in time, and what it stored; one that was let to drain stores all."""
     limit = life.over - (_LAST_SECONDS if life.status == -9 else 0.0)
     began, over = (datetime.fromtimestamp(at, UTC) for at in (life.began, life.over))
     given = Counter(prompt for at, prompt in answered if life.began <= at <= limit)
-    stored = prompts([row for row in rows if began <= row.started <= over])
-    return [f"life {number}: {prompt}" for prompt in (given - stored).elements()]
+    return given, prompts([row for row in rows if began <= row.started <= over])
 
 
 async def _told(found: Audit, kept: Books, slack: FakeSlack) -> None:
