@@ -89,7 +89,8 @@ class App:
             site = await stack.enter_async_context(serve(self))
             self.port = site
             stack.push_async_callback(self._drain)
-            await self._adopt_orphans(everything=self.store.is_sqlite)
+            await self._say_alive()
+            await self._adopt_orphans(alone=self.store.is_sqlite)
             self._schedule.start()
             stack.callback(self._schedule.stop)
             self._schedule.set({key: watch.grid for key, watch in self.runtime.watches.items()})
@@ -229,31 +230,34 @@ class App:
 
     async def _beat(self) -> None:
         """Says that we live, takes over what the dead left, and keeps our own gauges fresh."""
-        metrics, now = self.world.metrics, self.world.clock()
+        metrics = self.world.metrics
         metrics.loop_lag.set(self.runtime.lag.latest)
         up = self.runtime.uplink.last_up
         metrics.uplink_up.set(1.0 if up is None else float(up))
         try:
-            async with self.store.write() as connection:
-                statement = self.store.insert(replicas).values(
-                    id=self.runtime.replica, seen=now, version=VERSION, config_hash=self.runtime.loaded.hash
-                )
-                await connection.execute(
-                    statement.on_conflict_do_update(
-                        index_elements=["id"],
-                        set_={"seen": now, "config_hash": self.runtime.loaded.hash},
-                    )
-                )
-                await connection.execute(delete(replicas).where(replicas.c.seen < now - _SILENT_REPLICA))
+            await self._say_alive()
         except StoreUnavailable:
             metrics.store_up.set(0)
             raise
         metrics.store_up.set(1)
-        await self._adopt_orphans(everything=False)
+        await self._adopt_orphans(alone=False)
 
-    async def _adopt_orphans(self, *, everything: bool) -> None:
-        for claim in await rounds.abandoned(self.store, replica=self.runtime.replica, everything=everything):
-            if not everything:
+    async def _say_alive(self) -> None:
+        now, config_hash = self.world.clock(), self.runtime.loaded.hash
+        async with self.store.write() as connection:
+            statement = self.store.insert(replicas).values(
+                id=self.runtime.replica, seen=now, version=VERSION, config_hash=config_hash
+            )
+            await connection.execute(
+                statement.on_conflict_do_update(
+                    index_elements=["id"], set_={"seen": now, "config_hash": config_hash}
+                )
+            )
+            await connection.execute(delete(replicas).where(replicas.c.seen < now - _SILENT_REPLICA))
+
+    async def _adopt_orphans(self, *, alone: bool) -> None:
+        for claim in await rounds.abandoned(self.store, replica=self.runtime.replica, alone=alone):
+            if not alone:
                 self.world.metrics.claims_expired.labels("round").inc()
             watch = self.runtime.watches.get((claim.endpoint, claim.probe))
             if watch is None:

@@ -1,8 +1,10 @@
 """Sends what is owed: claims a notification, tells the channel, stores the receipt. Retries live here only."""
 
 import asyncio
+import json
 import logging
 import random
+import traceback
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
@@ -75,15 +77,17 @@ class Delivery:
         try:
             async with asyncio.timeout(_SEND_SECONDS):
                 told = await self._channels[owed.channel].send(owed.notice, owed.previous, again=owed.again)
-            receipt, note = storable(told.as_json()), storable(told.note)
+            receipt, note = storable(json.loads(json.dumps(told.as_json()))), storable(told.note)
         except NotifyError as error:
             detail = storable(error.detail)
             await self._failed(owed, str(error.reason), detail, error.permanent, error.retry_after)
         except TimeoutError:
             await self._failed(owed, "deadline", f"no answer within {_SEND_SECONDS:.0f} s", False, None)
-        except Exception:
-            # A notifier's bug must not stop the channel; its words may hold a secret, so only we read them.
-            log.exception("%s: the notifier failed on %s", owed.channel, owed.id)
+        except Exception as error:
+            # A notifier's bug must not stop the channel. Its words may hold a token: only type and place are told.
+            place = "".join(traceback.format_tb(error.__traceback__))
+            name = type(error).__name__
+            log.error("%s: the notifier failed on %s with %s\n%s", owed.channel, owed.id, name, place)
             await self._failed(owed, "client", "the notifier has a bug; see the log", False, None)
         else:
             now = self._clock()

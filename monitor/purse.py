@@ -18,7 +18,7 @@ _ASSUMED_OUTPUT = 1024
 #: scripts beyond Latin a character is a token or more.
 _BYTES_PER_TOKEN = 3
 #: What endpoints call the most output tokens that they may write.
-_MAX_TOKENS = ("max_tokens", "max_completion_tokens")
+MAX_TOKENS = ("max_tokens", "max_completion_tokens")
 
 _NANO_PER_USD = 1_000_000_000
 #: One dollar per million tokens is a thousand nano-dollars per token.
@@ -38,7 +38,7 @@ def worst_nano(price: Price, ask: Ask, default_max_tokens: int | None) -> int:
     asked = [message.content or "" for message in ask.case.messages] + [dict(each) for each in ask.case.tools]
     length = sum(len(str(each).encode("utf-8", "replace")) for each in asked)
     params = ask.case.params
-    given = next((params[name] for name in _MAX_TOKENS if name in params), default_max_tokens)
+    given = next((params[name] for name in MAX_TOKENS if name in params), default_max_tokens)
     output = given if isinstance(given, int) else _ASSUMED_OUTPUT
     usage = Usage(input_tokens=length // _BYTES_PER_TOKEN + 16, output_tokens=output)
     return cost_nano(price, usage) or 0

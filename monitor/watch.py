@@ -9,6 +9,7 @@ from monitor.config.model import BaselinePolicy, Config, Endpoint, Probe
 from monitor.drift.budget import run_lengths
 from monitor.grid import Grid
 from monitor.measures import MEASURES, Measure
+from monitor.purse import MAX_TOKENS
 from probes import Case, Scorer
 from probes.case import content_hash
 from rotation import Item, Pool
@@ -139,7 +140,8 @@ def _watch(
     pool = Pool([item for each in probe.eval_sets for item in items[each]])
     cases = {item.key: item.case for item in pool.items}
     params = getattr(settings.settings, "params", {})
-    max_tokens = params.get("max_tokens") if isinstance(params, Mapping) else None
+    named = params if isinstance(params, Mapping) else {}
+    max_tokens = next((named[name] for name in MAX_TOKENS if name in named), None)
     return Watch(
         endpoint=endpoint,
         probe=name,

@@ -1,6 +1,7 @@
 """Reads a case file: JSON Lines, one case on each line. Every problem of a file is reported at once."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from rotation.errors import CaseFileInvalid, CaseProblem, ScorerRefused
 
 _BOM = b"\xef\xbb\xbf"
 _ID_LENGTH = 16
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
 def _as_written(kind: str, params: Mapping[str, Any]) -> ScorerSpec:
@@ -178,6 +180,9 @@ def _parse(line: bytes, found: list[Finding]) -> dict[str, Any] | None:
         return None
     if not isinstance(raw, dict):
         found.append(Finding("", "is not an object", 'write one on each line: {"prompt": "..."}'))
+        return None
+    if _NUL.search(text):  # JSON holds the character in no other way, and PostgreSQL stores it in none
+        found.append(Finding("", "holds a NUL character (\\u0000)", "remove it"))
         return None
     if _holds_number(raw.get("target")):  # 1.50 is an answer as it is written, not the number 1.5
         raw["target"] = json.loads(text, parse_int=str, parse_float=str)["target"]

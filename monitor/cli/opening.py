@@ -136,8 +136,5 @@ async def finish_left_open(runtime: Runtime, watch: Watch) -> None:
 
     A command that was interrupted leaves one, and with one open no other can begin.
     """
-    for claim in await rounds.abandoned(runtime.store, replica=runtime.replica, everything=False):
-        if (claim.endpoint, claim.probe) == watch.key:
-            await runtime.rounds.resume(watch, claim)
-        else:
-            await rounds.release(runtime.store, claim)  # a daemon's business
+    for claim in await rounds.abandoned(runtime.store, replica=runtime.replica, only=watch.key):
+        await runtime.rounds.resume(watch, claim)

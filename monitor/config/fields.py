@@ -1,6 +1,7 @@
 """The small types that config keys are made of."""
 
 import re
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -80,9 +81,11 @@ def _cron(text: str) -> str:
         # Classic cron counts from Sunday, the library from Monday: with a number one of two readers is wrong.
         raise Wrong("counts the days of the week", "write their names, like mon-fri or sun")
     try:
-        CronTrigger.from_crontab(text, timezone="UTC")
+        trigger = CronTrigger.from_crontab(text, timezone="UTC")
     except ValueError:
         raise Wrong("is no cron expression", 'write five fields, like "0 */6 * * *"') from None
+    if trigger.get_next_fire_time(None, datetime(2024, 1, 1, tzinfo=UTC)) is None:
+        raise Wrong("never comes, like 30 February", "correct the day or the month")
     return text
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from monitor.store.engine import Store
 from monitor.store.errors import Superseded
 from monitor.store.schema import ensure_partitions, month
-from monitor.store.tables import endpoints, exposures, reply_texts, results, rounds
+from monitor.store.tables import endpoints, exposures, replicas, reply_texts, results, rounds
 
 #: A silent owner loses its round after this long, by the database's clock.
 LEASE = timedelta(seconds=15)
@@ -160,12 +160,24 @@ async def load_results(connection: AsyncConnection, claim: Claim) -> Sequence[Ro
     return found.all()
 
 
-async def abandoned(store: Store, *, replica: str, everything: bool) -> list[Claim]:
-    """Takes over open rounds whose owner is gone: those with an expired lease, or all of them."""
+async def abandoned(
+    store: Store, *, replica: str, alone: bool = False, only: tuple[str, str] | None = None
+) -> list[Claim]:
+    """Takes over open rounds whose owner is gone.
+
+    Args:
+        store: The store.
+        replica: Who takes them over.
+        alone: No other daemon runs, so what daemons hold is taken before its lease ends; a command's is not.
+        only: Just those of this (endpoint, probe).
+    """
     async with store.write() as connection:
-        expired = rounds.c.state == "open"
-        if not everything:
-            expired &= rounds.c.lease_until < store.now()
+        gone = rounds.c.lease_until < store.now()
+        if alone:
+            gone |= rounds.c.replica.in_(select(replicas.c.id).where(replicas.c.id != replica))
+        expired = (rounds.c.state == "open") & gone
+        if only is not None:
+            expired &= (rounds.c.endpoint == only[0]) & (rounds.c.probe == only[1])
         # One order for all replicas, or two of them could wait for each other.
         found = (
             await connection.execute(select(rounds).where(expired).order_by(rounds.c.slot, rounds.c.id))

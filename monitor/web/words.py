@@ -19,7 +19,9 @@ def reading(unit: str, point: Point) -> tuple[str, str]:
     """A mean in human units and its interval in the same: ("412 ms", "380 to 444")."""
     scale, digits, before, after = _scale(unit, point.mean)
     mean, low, high = (f"{value * scale:,.{digits}f}" for value in (point.mean, point.low, point.high))
-    return f"{before}{mean}{after}", f"{low} to {high}"
+    # One reply has no spread to tell of; a share has Wilson's interval even then.
+    known = point.n > 1 or unit in ("score", "failures")
+    return f"{before}{mean}{after}", f"{low} to {high}" if known else "one reply"
 
 
 def _scale(unit: str, mean: float) -> tuple[float, int, str, str]:

@@ -168,7 +168,7 @@ async def test_expired_rounds_are_taken_over_by_one(pair: Pair, clock: Clock) ->
     assert await pair.first.runtime.rounds.scheduled(pair.first.watch, clock.now) == "unfinished"
     taken = await asyncio.gather(
         *(
-            claims.abandoned(pair.store, replica=replica, everything=False)
+            claims.abandoned(pair.store, replica=replica)
             for replica in ("rep_a", "rep_b", "rep_c", "rep_d")
         )
     )

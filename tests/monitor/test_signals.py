@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from alerts import Changes, Notice, evaluate, owed, render_text
+from alerts import Changes, Notice, Signal, evaluate, owed, render_text
 from alerts.route import Decision
 from monitor.config.load import load
 from monitor.drift.detector import Verdict, VerdictKind
@@ -18,7 +18,7 @@ from monitor.signals import RULES, describe, effect_text, settled, state_keys, s
 from monitor.store.baselines import ACCEPTED, PROVISIONAL, Baseline
 from monitor.watch import Watch, build
 from probes import Case, Message
-from rotation import Item
+from rotation import HELD_OUT, OPEN, Item
 from tests.conftest import START
 from tests.site import Site
 
@@ -63,14 +63,21 @@ def watch(tmp_path: Path) -> Watch:
     site.write()
     config = load(site.path, {}, plugins=Plugins()).config
     items = [
-        Item(key=f"basics/{name}", eval_set="basics", case=case(name), split=split)
-        for name, split in (("open", "open"), ("secret", "held_out"))
+        Item(key="basics/open", eval_set="basics", case=case("open"), split=OPEN),
+        Item(key="basics/secret", eval_set="basics", case=case("secret"), split=HELD_OUT),
     ]
     (made,) = build(config, {"basics": items}, {"basics": 1}, scorer=lambda case: {}, grid=grid_of)
     return made
 
 
-def signal(watch: Watch, name: str, verdict: Verdict, baseline=BASELINE, outcomes=None, extra=None):
+def signal(
+    watch: Watch,
+    name: str,
+    verdict: Verdict,
+    baseline: Baseline | None = BASELINE,
+    outcomes: dict[str, int] | None = None,
+    extra: dict[str, str] | None = None,
+) -> Signal:
     return verdict_signal(watch, MEASURES[name], verdict, baseline, outcomes or {"ok": 10}, AT, extra or {})
 
 
@@ -121,7 +128,6 @@ def test_an_endpoint_that_is_down_reads_like_this(watch: Watch) -> None:
         "CRITICAL bot: endpoint down: 10 of 11 attempts failed (refused 6, server 2, timeout 2)",
         "  evidence: 12.3 nats, 8.8 needed",
         "  false alarms: this stream may raise one in 150 days",
-        "  cases: basics/open",
         "  critical, open since 14:20 UTC, inc_1",
     ]
 

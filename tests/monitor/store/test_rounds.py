@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from monitor.store import rounds
 from monitor.store.engine import Store
 from monitor.store.errors import Superseded
 from monitor.store.rounds import Claim
-from monitor.store.tables import exposures, reply_texts, results
+from monitor.store.tables import exposures, replicas, reply_texts, results
 from monitor.store.tables import rounds as round_table
 from tests.conftest import START
 from tests.monitor.store.build import append, claim, count, expire, open_round, opened, reply, result
@@ -88,7 +88,7 @@ async def test_after_the_fence_has_moved_an_append_writes_nothing(pair: tuple[St
     old, new = pair
     await open_round(old, claim())
     await expire(old, "rnd_1")
-    (taken,) = await rounds.abandoned(new, replica="rep_b", everything=False)
+    (taken,) = await rounds.abandoned(new, replica="rep_b")
     with pytest.raises(Superseded, match="rnd_1 was taken over"):
         await append(old, claim(), [result(claim())], [reply()])
     assert await count(old, results) == await count(old, reply_texts) == 0
@@ -102,7 +102,7 @@ async def test_abandoned_rounds_are_taken_over_once_by_two_who_race(pair: tuple[
     await open_round(pair[0], live)
     await expire(pair[0], *(each.id for each in dead))
     taken: Sequence[list[Claim]] = await asyncio.gather(
-        *(rounds.abandoned(store, replica=f"rep_{n}", everything=False) for n, store in enumerate(pair * 3))
+        *(rounds.abandoned(store, replica=f"rep_{n}") for n, store in enumerate(pair * 3))
     )
     ids = [each.id for some in taken for each in some]
     assert sorted(ids) == [each.id for each in dead]
@@ -111,11 +111,34 @@ async def test_abandoned_rounds_are_taken_over_once_by_two_who_race(pair: tuple[
         await rounds.hold(connection, pair[0], live)
 
 
+async def test_a_daemon_that_is_alone_takes_what_daemons_held_at_once_but_not_what_a_command_holds(
+    store: Store,
+) -> None:
+    async with store.write() as connection:
+        await connection.execute(
+            insert(replicas).values(id="rep_dead", seen=START, version="0", config_hash="")
+        )
+    await open_round(store, claim("rnd_daemon", probe="one"), replica="rep_dead")
+    await open_round(store, claim("rnd_command", probe="two"), replica="rep_command")
+    (taken,) = await rounds.abandoned(store, replica="rep_new", alone=True)
+    assert taken.id == "rnd_daemon"
+
+
+async def test_a_command_takes_over_its_own_probe_only(store: Store) -> None:
+    one, two = claim("rnd_1", probe="one"), claim("rnd_2", probe="two")
+    for made in (one, two):
+        await open_round(store, made)
+        await expire(store, made.id)
+    (taken,) = await rounds.abandoned(store, replica="rep_b", only=("bot", "two"))
+    assert taken.id == "rnd_2"
+
+
 async def test_who_takes_over_gets_the_whole_claim(store: Store) -> None:
     panel = [{"seq": 0, "key": "basics/ü", "inclusion": 1 / 3, "split": "held_out"}]
     made = claim(panel=panel, kind="baseline", baseline="bas_1", set_version={"basics": 7, "more": 1})
     await open_round(store, made)
-    (taken,) = await rounds.abandoned(store, replica="rep_b", everything=True)
+    await expire(store, made.id)
+    (taken,) = await rounds.abandoned(store, replica="rep_b")
     assert taken == claim(
         panel=panel, kind="baseline", baseline="bas_1", set_version={"basics": 7, "more": 1}, fence=2
     )
@@ -123,11 +146,11 @@ async def test_who_takes_over_gets_the_whole_claim(store: Store) -> None:
 
 async def test_a_round_that_is_given_up_is_free_at_once(pair: tuple[Store, Store]) -> None:
     await open_round(pair[0], claim())
-    assert await rounds.abandoned(pair[1], replica="rep_b", everything=False) == []
+    assert await rounds.abandoned(pair[1], replica="rep_b") == []
     await rounds.release(pair[0], claim())
-    (taken,) = await rounds.abandoned(pair[1], replica="rep_b", everything=False)
+    (taken,) = await rounds.abandoned(pair[1], replica="rep_b")
     await rounds.release(pair[0], claim())  # it is another's now: nothing to give up
-    assert await rounds.abandoned(pair[0], replica="rep_a", everything=False) == []
+    assert await rounds.abandoned(pair[0], replica="rep_a") == []
     async with pair[1].write() as connection:
         await rounds.hold(connection, pair[1], taken)
 
@@ -137,7 +160,7 @@ async def test_holding_a_round_renews_its_lease(store: Store) -> None:
     await expire(store, "rnd_1")
     async with store.write() as connection:
         await rounds.hold(connection, store, claim())
-    assert await rounds.abandoned(store, replica="rep_b", everything=False) == []
+    assert await rounds.abandoned(store, replica="rep_b") == []
 
 
 @pytest.mark.parametrize(
