@@ -68,6 +68,7 @@ class App:
         self._senders: dict[str, asyncio.Task[None]] = {}
         self._work: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._extra: set[asyncio.Task[None]] = set()
+        self._trouble = ""
         self._stopped = asyncio.Event()
         self._reloading = asyncio.Lock()
 
@@ -126,7 +127,8 @@ class App:
         try:
             current = await schema.version(self.store) == schema.HEAD
             checks.append(Check(name="schema", ok=current, why="run `plumbline db upgrade`"))
-            checks.append(Check(name="store", ok=True))
+            # SQLite can be read while nothing can be written: what the last work met counts too.
+            checks.append(Check(name="store", ok=not self._trouble, why=self._trouble))
         except StoreError as error:
             checks.append(Check(name="store", ok=False, why=str(error)))
         return checks
@@ -240,6 +242,7 @@ class App:
             metrics.store_up.set(0)
             raise
         metrics.store_up.set(1)
+        self._trouble = ""
         await self._adopt_orphans(alone=False)
 
     async def _say_alive(self) -> None:
@@ -298,6 +301,7 @@ class App:
         except Superseded as error:
             log.warning("%s: %s", name, error)
         except StoreUnavailable as error:
+            self._trouble = str(error)
             self.world.metrics.background_errors.labels(name).inc()
             log.error("%s: %s", name, error)
         except Exception:
