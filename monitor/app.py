@@ -264,7 +264,7 @@ class App:
                 self.world.metrics.claims_expired.labels("round").inc()
             watch = self.runtime.watches.get((claim.endpoint, claim.probe))
             if watch is None:
-                await self.runtime.rounds.abandon(claim)
+                await self.runtime.work.abandon(claim)
             elif (busy := self._work.get(watch.key)) is None or busy.done():
                 self._work[watch.key] = asyncio.create_task(
                     self._guarded("round", self._resume(watch, claim)), name=f"resume {claim.id}"

@@ -1,8 +1,9 @@
 """Rounds in one line, for the log and the terminal."""
 
-from monitor.assess import Closed, Judged
+from monitor.assess import Closed
 from monitor.drift.detector import VerdictKind
 from monitor.signals import describe
+from monitor.verdicts import Judged
 from monitor.watch import Watch
 from probes import Outcome
 

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from alerts import Route
 from monitor.asking import Asker
 from monitor.assess import Assessor, Closed
+from monitor.capturing import Captures
 from monitor.cases import Scorers, read_all
 from monitor.config.load import Loaded
 from monitor.config.model import Config
@@ -34,6 +35,7 @@ from monitor.store.engine import Store
 from monitor.store.tables import metas
 from monitor.uplink import Uplink
 from monitor.watch import Watch, build
+from monitor.work import Work
 from probes import Case, Client
 from rotation import Item, Version
 
@@ -135,8 +137,8 @@ class Runtime:
         await self._connect(loaded.config)
 
     @property
-    def rounds(self) -> Rounds:
-        """Runs rounds under the config that holds now."""
+    def work(self) -> Work:
+        """Opens, asks and closes rounds under the config that holds now."""
         asker = Asker(
             store=self.store,
             clock=self.world.clock,
@@ -145,21 +147,29 @@ class Runtime:
             metrics=self.world.metrics,
             draining=lambda: self.draining,
         )
-        return Rounds(
+        return Work(
             store=self.store,
             asker=asker,
             assessor=self._assessor(self.config),
             uplink=self.uplink,
-            detector=self.detector,
             client=self.client,
             clock=self.world.clock,
             new_id=self.new_id,
             replica=self.replica,
             config_hash=self.loaded.hash,
-            draining=lambda: self.draining,
             closed=lambda watch, closed: self.on_closed(watch, closed),
-            missed=lambda watch, outcome, n: self.world.metrics.rounds.labels(*watch.key, outcome).inc(n),
         )
+
+    @property
+    def captures(self) -> Captures:
+        """Captures baselines under the config that holds now."""
+        return Captures(work=self.work, detector=self.detector, draining=lambda: self.draining)
+
+    @property
+    def rounds(self) -> Rounds:
+        """Runs slots under the config that holds now."""
+        captures = self.captures
+        return Rounds(work=captures.work, captures=captures, missed=self._missed)
 
     def new_id(self, prefix: str, now: datetime) -> str:
         """A public identifier."""
@@ -181,6 +191,9 @@ class Runtime:
             for client in (*self._clients_left, *(client for _, client in self._clients.values())):
                 stack.push_async_callback(client.close)
         self._clients, self._clients_left = {}, []
+
+    def _missed(self, watch: Watch, outcome: str, count: int) -> None:
+        self.world.metrics.rounds.labels(*watch.key, outcome).inc(count)
 
     def _assessor(self, config: Config) -> Assessor:
         routes = [

@@ -98,7 +98,7 @@ class Bench:
 
     async def capture(self) -> None:
         """Captures a baseline."""
-        await self.runtime.rounds.capture(self.watch, author="test", reason="test")
+        await self.runtime.captures.capture(self.watch, author="test", reason="test")
 
     async def run(self, clock: Any, rounds: int = 1) -> list[str]:
         """Runs the next slots, moving the clock to each; says how they ended."""

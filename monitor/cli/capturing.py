@@ -78,7 +78,7 @@ async def _run(runtime: Runtime, watch: Watch, reason: str) -> tuple[Baseline, S
     with _bar() as progress:
         bar = progress.add_task(f"{watch.endpoint}/{watch.probe}", total=None)
         while True:
-            steps = runtime.rounds.capturing(watch, author=person(), reason=reason)
+            steps = runtime.captures.capturing(watch, author=person(), reason=reason)
             async for step in steps:
                 progress.update(bar, completed=step.done, total=step.wanted)
             version = await _newest(runtime, watch)

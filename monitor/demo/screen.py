@@ -10,10 +10,11 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from monitor.assess import Closed, Judged
+from monitor.assess import Closed
 from monitor.drift.detector import VerdictKind
 from monitor.logs import clean
 from monitor.signals import clock_time, effect_text
+from monitor.verdicts import Judged
 from monitor.watch import Watch
 
 _ALERT_STYLES = {"CRITICAL": "bold red", "WARNING": "bold yellow", "RESOLVED": "bold green"}

@@ -1,9 +1,7 @@
 """The database breaks while the daemon runs: replies wait, nobody blames the endpoint, and it goes on."""
 
-import asyncio
 import sqlite3
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -12,11 +10,11 @@ import asyncpg
 import pytest
 from sqlalchemy import make_url, select
 
-from monitor.store.tables import events, incidents
-from tests.acceptance.books import Books, books, prompts
+from monitor.store.tables import incidents
+from tests.acceptance.books import Books, books
 from tests.acceptance.daemons import Host, Life, until
 from tests.acceptance.places import place
-from tests.fakes.llm import Asked, FakeLLM
+from tests.fakes.llm import FakeLLM
 from tests.fakes.slack import FakeSlack
 from tests.site import answers
 

@@ -112,7 +112,7 @@ async def test_a_capture_that_was_cut_short_goes_on_where_it_stood(
 ) -> None:
     async with FakeLLM(answers=answers()) as llm, bench(Site(tmp_path, store_url, llm.url), clock) as it:
         async with asyncio.timeout(30):
-            async for progress in it.runtime.rounds.capturing(it.watch, author="a", reason="r"):
+            async for progress in it.runtime.captures.capturing(it.watch, author="a", reason="r"):
                 if progress.done:
                     break
         before = len(llm.requests)
@@ -238,7 +238,7 @@ async def test_replies_to_a_question_that_changed_meanwhile_do_not_count(
 ) -> None:
     known = answers() | {"q0, please": "wrong"}
     async with FakeLLM(answers=known) as llm, bench(Site(tmp_path, url, llm.url), clock) as it:
-        async for progress in it.runtime.rounds.capturing(it.watch, author="a", reason="r"):
+        async for progress in it.runtime.captures.capturing(it.watch, author="a", reason="r"):
             if progress.done:
                 break
         it.site.cases = [{"id": "c0", "prompt": "q0, please", "target": "a0"}, *cases()[1:]]

@@ -78,7 +78,7 @@ def test_errors_counts_failures_of_the_endpoint_and_nothing_of_ours(outcome):
     assert values("errors", row(outcome)) == ([] if silent else [float(failed)])
 
 
-@pytest.mark.parametrize("outcome", NETWORK_FAILURES)
+@pytest.mark.parametrize("outcome", sorted(NETWORK_FAILURES))
 def test_without_a_proven_network_its_failures_are_nobodys(outcome):
     assert values("errors", row(outcome), row(), uplink_up=False) == [0.0]
 

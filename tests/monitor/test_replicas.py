@@ -152,8 +152,8 @@ async def test_they_share_the_concurrency_of_an_endpoint(
             one = first.runtime.watches["bot", "quality"]
             other = second.runtime.watches["bot", "second"]
             await asyncio.gather(
-                first.runtime.rounds.capture(one, author="a", reason="r"),
-                second.runtime.rounds.capture(other, author="a", reason="r"),
+                first.runtime.captures.capture(one, author="a", reason="r"),
+                second.runtime.captures.capture(other, author="a", reason="r"),
             )
             assert {row.state for row in await rows(first.store, baselines)} == {"accepted"}
     assert most <= 3

@@ -239,7 +239,7 @@ async def test_a_round_whose_probe_left_the_config_is_closed(
         await it.capture()
         await killed(it, llm, clock, after=4)
         (claim,) = await take_over(it)
-        await it.runtime.rounds.abandon(claim)
+        await it.runtime.work.abandon(claim)
         (closed,) = await rows(it.store, rounds, rounds.c.kind == "scheduled")
         assert await rows(it.store, permits) == []
     assert (closed.state, closed.outcome) == ("closed", "partial")

@@ -97,7 +97,7 @@ async def test_a_new_endpoint_says_what_it_waits_for(port: Port) -> None:
 async def test_an_unfinished_capture_says_how_far_it_is(
     port: Port, it: Bench, llm: FakeLLM, clock: Clock
 ) -> None:
-    async for _ in it.runtime.rounds.capturing(it.watch, author="test", reason="test"):
+    async for _ in it.runtime.captures.capturing(it.watch, author="test", reason="test"):
         clock.advance(seconds=1)
         page = await _page(port)
         done = int(re.search(r"(\d+) of 100 replies", page.text)[1])  # type: ignore[index]

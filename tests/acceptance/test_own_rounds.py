@@ -1,0 +1,58 @@
+"""A daemon whose lease ran out while it was cut off from the store does not take its own round from itself."""
+
+import asyncio
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import select, update
+
+from monitor.store.tables import replicas, rounds
+from tests.acceptance.books import books, prompts
+from tests.acceptance.daemons import until
+from tests.acceptance.places import HOUR, place
+from tests.fakes.llm import Asked, FakeLLM
+from tests.site import answers, daemon
+
+
+async def test_a_round_under_way_is_not_taken_over_by_the_daemon_that_runs_it(
+    store_url: str, tmp_path: Path
+) -> None:
+    goes_on = asyncio.Event()
+
+    async def hold(_: Asked) -> None:
+        await goes_on.wait()
+
+    def now() -> datetime:
+        return datetime.now(UTC)
+
+    async with FakeLLM(answers=answers()) as llm, books(store_url) as kept:
+        site = place(tmp_path, store_url, llm, every=HOUR)
+        site.config["endpoints"]["bot"]["timeout"] = "60s"
+        async with daemon(site, now):
+            await until(kept.judging, "a baseline")
+        llm.requests.clear()
+        llm.before_answer = hold
+        async with daemon(site, now) as app:
+            await until(lambda: len(llm.requests) == 2, "a round is under way")
+            beats: set[datetime] = set()
+
+            async def beat_thrice() -> bool:
+                async with kept.store.write() as connection:
+                    await connection.execute(
+                        update(rounds).where(rounds.c.state == "open").values(lease_until=now().replace(year=2000))
+                    )
+                mine = select(replicas.c.seen).where(replicas.c.id == app.runtime.replica)
+                beats.update(row.seen for row in await kept.rows(mine))
+                return len(beats) >= 3
+
+            await until(beat_thrice, "two beats with an expired lease")
+            goes_on.set()
+
+            async def closed() -> bool:
+                return all(row.state == "closed" for row in await kept.rounds("scheduled"))
+
+            await until(closed, "the round is closed")
+        (round,) = await kept.rounds("scheduled")
+        assert (round.outcome, round.fence) == ("complete", 1)
+        assert Counter(each.prompt for each in llm.requests) == prompts(await kept.results(round.id))
