@@ -259,7 +259,9 @@ class App:
             await connection.execute(delete(replicas).where(replicas.c.seen < now - _SILENT_REPLICA))
 
     async def _adopt_orphans(self, *, alone: bool) -> None:
-        for claim in await rounds.abandoned(self.store, replica=self.runtime.replica, alone=alone):
+        for claim in await rounds.abandoned(
+            self.store, replica=self.runtime.replica, alone=alone, under_way=self.runtime.under_way
+        ):
             if not alone:
                 self.world.metrics.claims_expired.labels("round").inc()
             watch = self.runtime.watches.get((claim.endpoint, claim.probe))

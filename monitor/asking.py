@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -30,7 +30,11 @@ _STORE_RETRY_SECONDS = 1.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Asker:
-    """What asking needs besides the claim itself."""
+    """What asking needs besides the claim itself.
+
+    Attributes:
+        under_way: Ids of the rounds that this process is asking at this moment, whatever their leases say.
+    """
 
     store: Store
     clock: Callable[[], datetime]
@@ -38,6 +42,7 @@ class Asker:
     lag: LoopLag
     metrics: Metrics
     draining: Callable[[], bool]
+    under_way: set[str] = field(default_factory=set)
 
     async def work(self, watch: Watch, claim: Claim, client: Client, done: frozenset[int]) -> bool:
         """Asks what the panel still lacks; False where a drain left some of it unasked.
@@ -62,11 +67,15 @@ class Asker:
             clock=self.clock,
             draining=self.draining,
         )
-        async with _lease_kept(self.store, claim):
-            concurrency = await purse.enter(min(watch.settings.limits.concurrency, len(asks)))
-            if not concurrency:
-                return False
-            return await self._ask(watch, claim, client, asks, purse, concurrency)
+        self.under_way.add(claim.id)
+        try:
+            async with _lease_kept(self.store, claim):
+                concurrency = await purse.enter(min(watch.settings.limits.concurrency, len(asks)))
+                if not concurrency:
+                    return False
+                return await self._ask(watch, claim, client, asks, purse, concurrency)
+        finally:
+            self.under_way.discard(claim.id)
 
     async def _ask(
         self,

@@ -64,6 +64,7 @@ class Runtime:
         self.uplink = Uplink(loaded.config.uplink.targets, world.clock)
         self.watches: Mapping[tuple[str, str], Watch] = {}
         self.draining = False
+        self.under_way: set[str] = set()
         self.on_closed: Callable[[Watch, Closed], None] = lambda watch, closed: None
         self._row_ids = RowIds(world.rng)
         self._detectors: dict[str, Detector] = {}
@@ -146,6 +147,7 @@ class Runtime:
             lag=self.lag,
             metrics=self.world.metrics,
             draining=lambda: self.draining,
+            under_way=self.under_way,
         )
         return Work(
             store=self.store,

@@ -110,7 +110,8 @@ def _fill(wants: Sequence[float], seats: int) -> list[float]:
 
 def systematic(chances: Sequence[float], rng: random.Random) -> set[int]:
     """Draws as many places as the chances add up to (a whole number); each has exactly its chance."""
-    ends = list(accumulate(chances, initial=0.0))[1:]
+    possible = [place for place, chance in enumerate(chances) if chance > 0.0]
+    ends = list(accumulate(chances[place] for place in possible))
     seats = round(ends[-1]) if ends else 0
     start = rng.random()
     drawn: list[int] = []
@@ -118,4 +119,4 @@ def systematic(chances: Sequence[float], rng: random.Random) -> set[int]:
         place = bisect_right(ends, start + seat)
         # The sums are floats: a rounding error must neither seat anyone twice nor lose a seat.
         drawn.append(min(max(place, drawn[-1] + 1 if drawn else 0), len(ends) - seats + seat))
-    return set(drawn)
+    return {possible[place] for place in drawn}

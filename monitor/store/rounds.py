@@ -1,6 +1,6 @@
 """Claimed slots: opened once, appended to under a fence, taken over when their owner is gone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -161,7 +161,12 @@ async def load_results(connection: AsyncConnection, claim: Claim) -> Sequence[Ro
 
 
 async def abandoned(
-    store: Store, *, replica: str, alone: bool = False, only: tuple[str, str] | None = None
+    store: Store,
+    *,
+    replica: str,
+    alone: bool = False,
+    only: tuple[str, str] | None = None,
+    under_way: Collection[str] = (),
 ) -> list[Claim]:
     """Takes over open rounds whose owner is gone.
 
@@ -170,12 +175,14 @@ async def abandoned(
         replica: Who takes them over.
         alone: No other daemon runs, so what daemons hold is taken before its lease ends; a command's is not.
         only: Just those of this (endpoint, probe).
+        under_way: Rounds that this very process works on: where the store was away for longer than a lease,
+            their replies wait to be stored.
     """
     async with store.write() as connection:
         gone = rounds.c.lease_until < store.now()
         if alone:
             gone |= rounds.c.replica.in_(select(replicas.c.id).where(replicas.c.id != replica))
-        expired = (rounds.c.state == "open") & gone
+        expired = (rounds.c.state == "open") & gone & rounds.c.id.not_in(list(under_way))
         if only is not None:
             expired &= (rounds.c.endpoint == only[0]) & (rounds.c.probe == only[1])
         # One order for all replicas, or two of them could wait for each other.

@@ -63,13 +63,13 @@ async def test_a_round_that_was_taken_over_writes_nothing(
         llm.skill = 0.0
         await it.run(clock)
         claim = await opened(it, clock)
-        await it.runtime.rounds.asker.work(it.watch, claim, it.runtime.client("bot"), frozenset())
+        await it.runtime.work.asker.work(it.watch, claim, it.runtime.client("bot"), frozenset())
         tables = (detector_states, round_stats, rule_states, incidents, notifications, exposures, events)
         before = [await rows(it.store, table) for table in tables]
         async with it.store.write() as connection:
             await connection.execute(update(rounds).where(rounds.c.id == claim.id).values(fence=2))
         with pytest.raises(Superseded):
-            await it.runtime.rounds.assessor.close(it.watch, claim, uplink_up=True)
+            await it.runtime.work.assessor.close(it.watch, claim, uplink_up=True)
         assert [await rows(it.store, table) for table in tables] == before
         (row,) = await rows(it.store, rounds, rounds.c.id == claim.id)
     assert (row.state, row.outcome, row.counts) == ("open", None, None)
@@ -79,8 +79,8 @@ async def test_a_round_is_closed_once(store_url: str, tmp_path: Path, clock: Clo
     async with FakeLLM(answers=answers()) as llm, bench(Site(tmp_path, store_url, llm.url), clock) as it:
         await it.capture()
         claim = await opened(it, clock)
-        await it.runtime.rounds.asker.work(it.watch, claim, it.runtime.client("bot"), frozenset())
-        assessor = it.runtime.rounds.assessor
+        await it.runtime.work.asker.work(it.watch, claim, it.runtime.client("bot"), frozenset())
+        assessor = it.runtime.work.assessor
         ends = await asyncio.gather(
             *(assessor.close(it.watch, claim, uplink_up=True) for _ in range(3)), return_exceptions=True
         )

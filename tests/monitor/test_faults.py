@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from monitor.store.tables import endpoints, notifications, results, round_stats, rounds, streams
+from tests import site as timed
 from tests.conftest import Clock
 from tests.fakes.llm import FakeLLM
 from tests.monitor.look import all_incidents, knowledge, open_incidents, rows, states
-from tests.site import Site, answers, bench
+from tests.monitor.timeless import bench
+from tests.site import Site, answers
 
 #: Fault of the fake -> outcome of each attempt, outcome of the round.
 ENDS = {
@@ -62,7 +64,7 @@ async def test_a_fault_ends_as_its_outcome_and_teaches_no_stream_but_errors(
 ) -> None:
     attempt, end = ENDS[fault]
     url = f"sqlite:///{tmp_path}/plumbline.db"
-    async with FakeLLM(answers=answers()) as llm, bench(site(tmp_path, url, llm), clock) as it:
+    async with FakeLLM(answers=answers()) as llm, timed.bench(site(tmp_path, url, llm), clock) as it:
         await it.capture()
         await it.run(clock)
         before = [await knowledge(it.store, measure) for measure in LEARNT]

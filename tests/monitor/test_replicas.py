@@ -13,7 +13,8 @@ from monitor.store.tables import baselines, events, notifications, results, roun
 from tests.conftest import Clock
 from tests.fakes.llm import FakeLLM
 from tests.monitor.look import all_incidents, rows, states, told
-from tests.site import Bench, Site, answers, bench
+from tests.monitor.timeless import bench
+from tests.site import Bench, Site, answers
 
 
 class Pair:
@@ -167,10 +168,7 @@ async def test_expired_rounds_are_taken_over_by_one(pair: Pair, clock: Clock) ->
     clock.now = pair.first.watch.grid.after(clock.now)
     assert await pair.first.runtime.rounds.scheduled(pair.first.watch, clock.now) == "unfinished"
     taken = await asyncio.gather(
-        *(
-            claims.abandoned(pair.store, replica=replica)
-            for replica in ("rep_a", "rep_b", "rep_c", "rep_d")
-        )
+        *(claims.abandoned(pair.store, replica=replica) for replica in ("rep_a", "rep_b", "rep_c", "rep_d"))
     )
     assert sorted(len(each) for each in taken) == [0, 0, 0, 1]
     assert pair.first.closed + pair.second.closed == closed

@@ -8,7 +8,8 @@ from monitor.store import incidents
 from monitor.store.tables import exposures, notifications, results, rounds
 from tests.conftest import Clock
 from tests.fakes.llm import FakeLLM
-from tests.site import Site, answers, bench
+from tests.monitor.timeless import bench
+from tests.site import Site, answers
 
 
 async def test_a_drop_in_quality_becomes_one_incident_and_one_message_owed(
