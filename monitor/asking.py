@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from prometheus_client import Gauge
+
 from monitor.ids import RowIds
 from monitor.judge import NEVER_SENT
 from monitor.lag import LoopLag
@@ -89,17 +91,19 @@ class Asker:
         appender = _Appender(self, watch, claim, purse)
         splits = {pick["seq"]: pick["split"] for pick in claim.panel}
         whole = True
+        flight = _Flight(purse, self.metrics.in_flight.labels(watch.endpoint))
         stream = run(
             client,
             asks,
-            admit=purse.admit,
+            admit=flight.admit,
             clock=self.clock,
             concurrency=concurrency,
             timeout=watch.settings.timeout.total_seconds(),
             lag=self.lag.worst,
         )
-        async with appender.running(), aclosing(stream):
+        async with appender.running(), flight, aclosing(stream):
             async for result in stream:
+                flight.landed(result)
                 reply, price = result.reply, watch.settings.price
                 cost = cost_nano(price, reply.usage) if reply else None
                 self.metrics.attempt(watch, claim.kind, splits[result.ask.seq], result, cost)
@@ -108,6 +112,35 @@ class Asker:
                 else:
                     appender.add(result)
         return whole
+
+
+class _Flight:
+    """Counts a round's attempts under way, also where the round is cut short."""
+
+    def __init__(self, purse: Purse, gauge: Gauge) -> None:
+        self._purse = purse
+        self._gauge = gauge
+        self._count = 0
+
+    async def __aenter__(self) -> None:
+        return None
+
+    async def __aexit__(self, *_: object) -> None:
+        self._gauge.dec(self._count)
+
+    async def admit(self, ask: Ask) -> Outcome | None:
+        """Asks the purse; what it lets go is under way."""
+        refused = await self._purse.admit(ask)
+        if refused is None:
+            self._count += 1
+            self._gauge.inc()
+        return refused
+
+    def landed(self, result: Result) -> None:
+        """An attempt has ended."""
+        if result.outcome not in NEVER_SENT:
+            self._count -= 1
+            self._gauge.dec()
 
 
 class _Appender:
