@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import asyncpg  # type: ignore[import-untyped]  # it ships no types
+import asyncpg  # it ships no types
 from sqlalchemy import make_url
 
 _SERVER = "postgresql:///postgres?host=/var/run/postgresql"
