@@ -12,7 +12,7 @@ from typing import Self
 from sqlalchemy import delete
 
 from alerts import Notifier
-from monitor import retention
+from monitor import alive, retention
 from monitor.assess import Closed
 from monitor.config.load import Loaded
 from monitor.delivery import Delivery
@@ -99,6 +99,9 @@ class App:
                 await self._wake(key)
             beat = asyncio.create_task(self._every(_BEAT_SECONDS, "beat", self._beat), name="beat")
             stack.push_async_callback(_cancel, beat)
+            heart = alive.run(lambda: self.runtime.config.alerts.heartbeat, self.ready)
+            pulse = asyncio.create_task(self._guarded("heartbeat", heart), name="heartbeat")
+            stack.push_async_callback(_cancel, pulse)
             tidy = asyncio.create_task(self._every(3600.0, "retention", self._tidy), name="retention")
             stack.push_async_callback(_cancel, tidy)
             self._stack = stack.pop_all()

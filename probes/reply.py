@@ -1,5 +1,6 @@
 """What goes out to an endpoint and what comes back."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from probes.case import JsonObject, Message
@@ -44,7 +45,11 @@ class Usage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reply:
-    """A whole answer. `served_model` and `fingerprint` are what the endpoint says it ran."""
+    """A whole answer. `served_model` and `fingerprint` are what the endpoint says it ran.
+
+    `headers` are those of the answer that the config chose to keep as part of its identity, by their names
+    in small letters.
+    """
 
     text: str
     timings: Timings
@@ -53,3 +58,4 @@ class Reply:
     tool_calls: tuple[JsonObject, ...] = ()
     served_model: str | None = None
     fingerprint: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)

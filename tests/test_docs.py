@@ -152,7 +152,7 @@ def test_an_example_of_a_config_loads(example, tmp_path):
         (tmp_path / file).write_text('{"prompt": "2+2?", "target": 4}\n')
     path = tmp_path / "plumbline.yaml"
     path.write_text(example, encoding="utf-8")
-    variables = dict.fromkeys(re.findall(r"\$\{(\w+)\}", example), "set")
+    variables = dict.fromkeys(re.findall(r"\$\{(\w+)\}", example), "set-and-long-enough")
     plugins = Plugins()
     config = load(path, variables, plugins=plugins).config
     assert read_all(config, Scorers(plugins)).keys() == config.eval_sets.keys()

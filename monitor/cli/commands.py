@@ -38,11 +38,13 @@ app = typer.Typer(
 config_group = _group("The config as Plumbline understands it.")
 baseline_group = _group("What endpoints are compared with.")
 incidents_group = _group("What was wrong, and who was told.")
+notify_group = _group("The channels that are told.")
 token_group = _group("Tokens for the port.")
 db_group = _group("The store's schema.")
 app.add_typer(config_group, name="config")
 app.add_typer(baseline_group, name="baseline")
 app.add_typer(incidents_group, name="incidents")
+app.add_typer(notify_group, name="notify")
 app.add_typer(token_group, name="token")
 app.add_typer(db_group, name="db")
 
@@ -239,6 +241,20 @@ def incidents_show(
     from monitor.cli.incident import show_incident
 
     show_incident(config, id, output)
+
+
+@notify_group.command("test")
+def notify_test(
+    channel: Annotated[
+        str | None, typer.Argument(metavar="[CHANNEL]", help="Name of a channel; by default all.")
+    ] = None,
+    config: ConfigFile = DEFAULT_CONFIG,
+    output: OutputForm = Output.TABLE,
+) -> None:
+    """Send a marked test notice to one channel or all; exit 1 where one was not told. Nothing is stored."""
+    from monitor.cli.notify import tell_channels
+
+    raise typer.Exit(tell_channels(config, channel, output))
 
 
 @token_group.command("create")

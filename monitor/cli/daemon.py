@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from monitor import logs, memory
+from monitor.alive import Systemd
 from monitor.app import App
 from monitor.cli.opening import read_config, world
 from monitor.config.load import Loaded
@@ -33,6 +34,7 @@ def run(path: Path, *, migrate: bool, form: logs.Form) -> None:
 
 async def _serve(path: Path, loaded: Loaded, migrate: bool) -> None:
     app = App(world(), loaded, reload=partial(read_config, path), migrate=migrate)
+    systemd = Systemd(os.environ)
     reloads: set[asyncio.Task[None]] = set()
     asked_to_stop = False
 
@@ -45,7 +47,7 @@ async def _serve(path: Path, loaded: Loaded, migrate: bool) -> None:
         app.stop()
 
     def reload() -> None:
-        task = asyncio.create_task(_reload(app), name="reload")
+        task = asyncio.create_task(_reload(app, systemd), name="reload")
         reloads.add(task)
         task.add_done_callback(reloads.discard)
 
@@ -53,13 +55,20 @@ async def _serve(path: Path, loaded: Loaded, migrate: bool) -> None:
     loop.add_signal_handler(signal.SIGINT, stop)
     loop.add_signal_handler(signal.SIGTERM, app.stop)
     loop.add_signal_handler(signal.SIGHUP, reload)
-    async with app:
-        memory.settle()
-        await app.finished()
+    feeding = asyncio.create_task(systemd.feed(), name="watchdog")  # also while it drains
+    try:
+        async with app:
+            memory.settle()
+            systemd.ready()
+            await app.finished()
+            systemd.stopping()
+    finally:
+        feeding.cancel()
 
 
-async def _reload(app: App) -> None:
+async def _reload(app: App, systemd: Systemd) -> None:
     """Takes the file over again, or says why not; nothing in it can end the daemon."""
+    systemd.reloading()
     try:
         await app.reload()
         memory.settle()
@@ -69,3 +78,5 @@ async def _reload(app: App) -> None:
         log.error("reload refused, the old config stays: %s", error)
     except Exception:
         log.exception("reload failed, the old config stays; this is a bug")
+    finally:
+        systemd.ready()

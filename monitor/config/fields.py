@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, WithJsonSchema
+from pydantic import AfterValidator, SecretStr, WithJsonSchema
 
 from monitor.config.problem import Wrong
 
@@ -70,6 +70,10 @@ def _web_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _secret_web_url(value: SecretStr) -> SecretStr:
+    return SecretStr(_web_url(value.get_secret_value()))
+
+
 def _cron(text: str) -> str:
     """Checked by the library that will read it; imported late because most configs have no cron."""
     from apscheduler.triggers.cron import CronTrigger
@@ -104,5 +108,7 @@ Address = Annotated[str, AfterValidator(_address), _text(r":[0-9]{1,5}$")]
 StoreUrl = Annotated[str, AfterValidator(_store), _text(_STORE)]
 #: An http or https URL, kept without a trailing slash.
 WebUrl = Annotated[str, AfterValidator(_web_url), _text("^https?://.")]
+#: The same where its path or query may hold a key.
+SecretWebUrl = Annotated[SecretStr, AfterValidator(_secret_web_url)]
 #: A cron expression of five fields, in UTC.
 Cron = Annotated[str, AfterValidator(_cron)]

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, SerializeAsAny, model_validator
 
 from monitor.config.duration import Duration, between
-from monitor.config.fields import Address, Name, WebUrl, split_address
+from monitor.config.fields import Address, Name, SecretWebUrl, WebUrl, split_address
 from monitor.config.section import Section
 
 _DAY = timedelta(days=1)
@@ -46,7 +46,7 @@ class FalseAlarms(Section):
 class Channel(Section):
     """Where messages go."""
 
-    kind: str = Field(description="The notifier that sends: slack, log, or a plugin's.")
+    kind: str = Field(description="The notifier that sends: slack, webhook, apprise, log, or a plugin's.")
     settings: SerializeAsAny[BaseModel] = Field(description="The keys of the notifier.")
 
 
@@ -58,6 +58,17 @@ class RouteConfig(Section):
     mention: str | None = Field(None, description='Who is called by name, like "@oncall".')
 
 
+class Heartbeat(Section):
+    """Where we say that we live, so that somebody else hears of it when we do not."""
+
+    url: SecretWebUrl = Field(
+        description="Asked on every beat; `/start` and `/fail` are added at the start and when a check fails."
+    )
+    every: Annotated[Duration, between(timedelta(seconds=1), _DAY)] = Field(
+        timedelta(seconds=60), description="Time between beats."
+    )
+
+
 class Alerts(Section):
     """Who hears of what."""
 
@@ -66,6 +77,9 @@ class Alerts(Section):
         None, description="The channel of what no route matches; may be left out where there is one channel."
     )
     routes: tuple[RouteConfig, ...] = Field((), description="Tried in order; the first that matches decides.")
+    heartbeat: Heartbeat | None = Field(
+        None, description="Where we say that we live, so that our silence is noticed."
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -22,6 +22,19 @@ _A_PERSON_MUST_ACT = {
     403: "the key may not use this; check `api_key` and the account's rights",
     404: "nothing is at this address, or the model is unknown; check `url` and `model`",
 }
+#: The statuses that error words stand for where no status of its own comes with them (inside a stream).
+_STATUS_OF = {
+    "invalid_api_key": 401,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "insufficient_quota": 429,
+    "permission_error": 403,
+    "model_not_found": 404,
+    "not_found_error": 404,
+    "rate_limit_error": 429,
+    "rate_limit_exceeded": 429,
+    "overloaded_error": 529,
+}
 
 
 def refusal(
@@ -56,7 +69,9 @@ def refusal(
 
 
 def _status_in(code: object) -> int:
-    """The HTTP status that an error's own code names (429 or "429"), else 500."""
+    """The HTTP status that an error's own code names (429, "429" or "rate_limit_error"), else 500."""
+    if isinstance(code, str) and code in _STATUS_OF:
+        return _STATUS_OF[code]
     number = int(code) if isinstance(code, int) or (isinstance(code, str) and code.isdecimal()) else 0
     return number if 400 <= number < 600 else 500
 
@@ -96,7 +111,7 @@ def error_in(body: object) -> tuple[object, str] | None:
     if not error and "choices" in body:
         return None
     if isinstance(error, dict):
-        return error.get("code"), str(error.get("message") or "")
+        return error.get("code") or error.get("type"), str(error.get("message") or "")
     if error:
         return body.get("code"), error if isinstance(error, str) else ""
     if body.get("object") == "error":  # older vLLM

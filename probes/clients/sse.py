@@ -1,4 +1,4 @@
-"""Server-sent events: bytes in, the data of whole events out (WHATWG HTML, section 9.2)."""
+"""Bytes of a stream in, whole pieces out: server-sent events (WHATWG HTML, section 9.2), or lines."""
 
 
 class EventBuffer:
@@ -40,3 +40,29 @@ class EventBuffer:
                 events.append(self._data[0] if len(self._data) == 1 else b"\n".join(self._data))
                 self._data.clear()
         return events
+
+
+class LineBuffer:
+    """Cuts a byte stream into its lines (NDJSON); empty ones are passed over."""
+
+    __slots__ = ("_rest",)
+
+    def __init__(self) -> None:
+        self._rest = bytearray()
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """Takes the next bytes; gives every line that they completed."""
+        cut = chunk.rfind(b"\n")
+        if cut < 0:
+            self._rest += chunk
+            return []
+        self._rest += chunk[:cut]
+        lines = bytes(self._rest).split(b"\n")
+        self._rest[:] = chunk[cut + 1 :]
+        return [line for line in lines if line.strip()]
+
+    def end(self) -> list[bytes]:
+        """The stream is over: gives a last line that was not ended."""
+        rest = bytes(self._rest)
+        self._rest.clear()
+        return [rest] if rest.strip() else []

@@ -6,11 +6,12 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, func, select, update
+from sqlalchemy import Row, Select, func, select, true, update
 
 from monitor.store import schema
 from monitor.store.engine import Store
 from monitor.store.tables import baselines, notifications, results, rounds
+from tests.fakes.llm import FakeLLM
 
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -24,7 +25,8 @@ class Books:
     async def rows(self, query: Select[Any]) -> Sequence[Row[Any]]:
         """All rows of a query."""
         async with self.store.read() as connection:
-            return (await connection.execute(query)).all()
+            found: Sequence[Row[Any]] = (await connection.execute(query)).all()
+            return found
 
     async def count(self, query: Select[Any]) -> int:
         """How many rows a query has."""
@@ -41,19 +43,26 @@ class Books:
         query = select(rounds).order_by(rounds.c.slot)
         return await self.rows(query.where(rounds.c.kind.in_(kinds)) if kinds else query)
 
+    async def part_stored(self) -> bool:
+        """Whether a round is under way of which something is stored."""
+        open_now = select(rounds.c.id).where(rounds.c.state == "open")
+        return bool(await self.count(select(results.c.id).where(results.c.round_id.in_(open_now))))
+
     async def judging(self) -> bool:
         """Whether every baseline that was begun has been accepted, and there is one."""
         states = [row.state for row in await self.rows(select(baselines.c.state))]
         return bool(states) and set(states) <= {"accepted", "retired"}
 
-    async def expire(self) -> None:
-        """Lets the leases of the dead run out, rather than waiting for it. SQLite's daemon needs no such help."""
+    async def expire(self, replica: str | None = None) -> None:
+        """Lets the leases of the dead run out, rather than waiting for it; rounds of all, or of one of them.
+
+        SQLite's daemon needs no such help: its lock says that the others are dead.
+        """
         if self.store.is_sqlite:
             return
+        dead = (rounds.c.state == "open") & (rounds.c.replica == replica if replica else true())
         async with self.store.write() as connection:
-            await connection.execute(
-                update(rounds).where(rounds.c.state == "open").values(lease_until=_LONG_AGO)
-            )
+            await connection.execute(update(rounds).where(dead).values(lease_until=_LONG_AGO))
             await connection.execute(
                 update(notifications).where(notifications.c.state == "sending").values(lease_until=_LONG_AGO)
             )
@@ -68,6 +77,11 @@ async def books(url: str) -> AsyncIterator[Books]:
         yield Books(store)
     finally:
         await store.close()
+
+
+def asked(llm: FakeLLM) -> Counter[str]:
+    """Prompt -> how often the endpoint was asked it."""
+    return Counter(each.prompt for each in llm.requests)
 
 
 def prompts(rows: Sequence[Any]) -> Counter[str]:

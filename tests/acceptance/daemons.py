@@ -11,22 +11,20 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PATIENCE = 45.0
 
-T = TypeVar("T")
-
 
 async def until(
-    look: Callable[[], T | Awaitable[T]], what: str, *, pause: float = 0.05, patience: float = _PATIENCE
-) -> T:
+    look: Callable[[], Any], what: str, *, pause: float = 0.05, patience: float = _PATIENCE
+) -> Any:
     """Looks until there is something true, and gives it; the limit only ends a test that has failed."""
     limit = time.monotonic() + patience
     while True:
         seen = look()
-        found = cast(T, await seen if isinstance(seen, Awaitable) else seen)
+        found = await seen if isinstance(seen, Awaitable) else seen
         if found:
             return found
         if time.monotonic() > limit:
@@ -76,7 +74,8 @@ class Life:
             assert self.status is None, f"it ended with {self.status}:\n{self.said}"
             return re.search(r"is ready on (http://\S+)", self.said)
 
-        return (await until(look, "the port is open"))[1]
+        found: re.Match[str] = await until(look, "the port is open")
+        return found[1]
 
     async def stop(self) -> None:
         """Lets it drain and end, and expects that it does so well."""
@@ -101,7 +100,11 @@ class Launcher:
         self._in, self._out = self._process.stdin, self._process.stdout
         self._lives: dict[int, Life] = {}
         self._waiting = b""
-        assert self._read() == [{"ready": True}]
+        try:
+            assert self._read() == [{"ready": True}]
+        except BaseException:
+            self.close()
+            raise
 
     def start(self, *arguments: str, log: Path) -> Life:
         """Forks a child that runs `plumbline` with these arguments."""

@@ -1,25 +1,16 @@
 """The whole daemon over real HTTP, with nothing patched: it watches, notices, tells, and hears of the recovery."""
 
-import asyncio
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
 
+from monitor.assess import Closed
+from monitor.watch import Watch
+from tests.acceptance.daemons import until
 from tests.fakes.llm import FakeLLM
 from tests.fakes.slack import CHANNEL, TOKEN, FakeSlack
 from tests.site import Site, answers, daemon
-
-
-async def _until(met: Callable[[], bool], what: str) -> None:
-    """Waits for something to become true; the limit only ends a test that has failed."""
-    try:
-        async with asyncio.timeout(60):
-            while not met():
-                await asyncio.sleep(0.05)
-    except TimeoutError:
-        raise AssertionError(f"never happened: {what}") from None
 
 
 def _now() -> datetime:
@@ -42,15 +33,15 @@ async def test_an_endpoint_that_gets_worse_is_one_incident_and_one_slack_message
             runs: list[str] = []
             inner = app.runtime.on_closed
 
-            def on_closed(watch: object, closed: object) -> None:
-                runs.append(closed.claim.kind)  # type: ignore[attr-defined]
+            def on_closed(watch: Watch, closed: Closed) -> None:
+                runs.append(closed.claim.kind)
                 inner(watch, closed)
 
             app.runtime.on_closed = on_closed
-            await _until(lambda: runs.count("scheduled") >= 3, "three rounds in control")
+            await until(lambda: runs.count("scheduled") >= 3, "three rounds in control")
             assert slack.posts == []
             llm.skill = 0.2
-            await _until(lambda: bool(slack.posts), "a message in Slack")
+            await until(lambda: bool(slack.posts), "a message in Slack")
             (message,) = slack.posts
             assert "bot" in message.shown
             assert "score down" in message.shown
@@ -62,8 +53,8 @@ async def test_an_endpoint_that_gets_worse_is_one_incident_and_one_slack_message
             assert 'plumbline_verdict{endpoint="bot",measure="score",source="quality"} 2.0' in text
             assert 'plumbline_incidents_open{acknowledged="false",severity="critical"} 1.0' in text
             llm.skill = 1.0
-            await _until(lambda: message.text.startswith("RESOLVED"), "the message says resolved")
-            await _until(lambda: bool(slack.thread(message.ts)), "a reply in the thread")
+            await until(lambda: message.text.startswith("RESOLVED"), "the message says resolved")
+            await until(lambda: bool(slack.thread(message.ts)), "a reply in the thread")
         assert slack.posts == [message]
         assert "recovered after" in message.shown
         assert slack.thread(message.ts)[-1].text.startswith("RESOLVED")

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.books import Books, books, prompts
+from tests.acceptance.books import Books, asked, books, prompts
 from tests.acceptance.daemons import Host, Life, until
 from tests.acceptance.places import HOUR, place
 from tests.fakes.llm import Asked, FakeLLM
 from tests.site import answers
 
-pytestmark = pytest.mark.kill
+pytestmark = [pytest.mark.kill, pytest.mark.timeout(240)]
 
 
 class Killer:
@@ -45,10 +45,6 @@ def disarm(llm: FakeLLM) -> None:
     llm.requests.clear()
 
 
-def asked(llm: FakeLLM) -> Counter[str]:
-    return Counter(each.prompt for each in llm.requests)
-
-
 async def capture(host: Host, config: Path, kept: Books, llm: FakeLLM) -> None:
     """One quiet life, in which the baseline is captured."""
     latency, llm.latency = llm.latency, 0.0
@@ -68,11 +64,8 @@ async def test_a_killed_round_is_resumed_with_exactly_the_missing_cases(
         await capture(host, site.path, kept, llm)
         assert await kept.rounds("scheduled") == []
 
-        async def something() -> bool:
-            return any(row.kind == "scheduled" for row in await kept.results())
-
         life = host.start(site.path)
-        arm(llm, when, Killer(life, 5, something if stored else None))
+        arm(llm, when, Killer(life, 5, kept.part_stored if stored else None))
         assert await life.ended() == -9
         disarm(llm)
         (before,) = await kept.rounds("scheduled")
@@ -127,12 +120,9 @@ async def test_a_round_that_is_too_old_to_be_resumed_is_closed_as_partial(
     async with FakeLLM(answers=answers(), latency=0.05) as llm, books(store_url) as kept:
         site = place(tmp_path, store_url, llm, every=every)
 
-        async def something() -> bool:
-            return any(row.kind == "scheduled" for row in await kept.results())
-
         life = host.start(site.path)
         await until(kept.judging, "a baseline")
-        arm(llm, "before", Killer(life, 7, something))
+        arm(llm, "before", Killer(life, 7, kept.part_stored))
         assert await life.ended() == -9
         disarm(llm)
         (before,) = [row for row in await kept.rounds("scheduled") if row.state == "open"]
@@ -143,12 +133,12 @@ async def test_a_round_that_is_too_old_to_be_resumed_is_closed_as_partial(
         life = host.start(site.path)
 
         async def closed() -> bool:
-            return (await kept.rounds("scheduled"))[0].state == "closed"
+            return before.id not in {row.id for row in await kept.rounds() if row.state == "open"}
 
         await until(closed, "the round is closed")
         life.kill()
         await life.ended()
-        (after, *_) = await kept.rounds("scheduled")
+        (after,) = [row for row in await kept.rounds() if row.id == before.id]
         assert (after.id, after.outcome) == (before.id, "partial")
         assert [row.id for row in await kept.results(after.id)] == [row.id for row in had]
         assert 0 < len(had) < 10

@@ -15,7 +15,7 @@ from tests.fakes.llm import FakeLLM
 from tests.fakes.slack import Call, FakeSlack
 from tests.site import answers
 
-pytestmark = pytest.mark.kill
+pytestmark = [pytest.mark.kill, pytest.mark.timeout(240)]
 
 
 def posts(call: Call) -> bool:

@@ -1,14 +1,13 @@
 """A daemon whose lease ran out while it was cut off from the store does not take its own round from itself."""
 
 import asyncio
-from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import select, update
 
 from monitor.store.tables import replicas, rounds
-from tests.acceptance.books import books, prompts
+from tests.acceptance.books import asked, books, prompts
 from tests.acceptance.daemons import until
 from tests.acceptance.places import HOUR, place
 from tests.fakes.llm import Asked, FakeLLM
@@ -40,7 +39,9 @@ async def test_a_round_under_way_is_not_taken_over_by_the_daemon_that_runs_it(
             async def beat_thrice() -> bool:
                 async with kept.store.write() as connection:
                     await connection.execute(
-                        update(rounds).where(rounds.c.state == "open").values(lease_until=now().replace(year=2000))
+                        update(rounds)
+                        .where(rounds.c.state == "open")
+                        .values(lease_until=now().replace(year=2000))
                     )
                 mine = select(replicas.c.seen).where(replicas.c.id == app.runtime.replica)
                 beats.update(row.seen for row in await kept.rows(mine))
@@ -55,4 +56,4 @@ async def test_a_round_under_way_is_not_taken_over_by_the_daemon_that_runs_it(
             await until(closed, "the round is closed")
         (round,) = await kept.rounds("scheduled")
         assert (round.outcome, round.fence) == ("complete", 1)
-        assert Counter(each.prompt for each in llm.requests) == prompts(await kept.results(round.id))
+        assert asked(llm) == prompts(await kept.results(round.id))

@@ -1,22 +1,17 @@
 """SIGTERM drains, SIGHUP reloads, and nobody starts twice on one file."""
 
 import signal
-from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from tests.acceptance.books import books, prompts
+from tests.acceptance.books import asked, books, prompts
 from tests.acceptance.daemons import Host, until
 from tests.acceptance.places import HOUR, place
 from tests.fakes.llm import Asked, FakeLLM
 from tests.site import answers
 
-pytestmark = pytest.mark.kill
-
-
-def asked(llm: FakeLLM) -> Counter[str]:
-    return Counter(each.prompt for each in llm.requests)
+pytestmark = [pytest.mark.kill, pytest.mark.timeout(240)]
 
 
 @pytest.mark.parametrize(("kind", "at"), [("baseline", 40), ("scheduled", 5)])

@@ -18,7 +18,7 @@ from tests.fakes.llm import FakeLLM
 from tests.fakes.slack import FakeSlack
 from tests.site import answers
 
-pytestmark = pytest.mark.kill
+pytestmark = [pytest.mark.kill, pytest.mark.timeout(240)]
 
 
 class Scene:
@@ -44,7 +44,8 @@ class Scene:
             now, text = await self.ready()
             return text if now == status else ""
 
-        return await until(look, f"/-/ready says {status}")
+        said: str = await until(look, f"/-/ready says {status}")
+        return said
 
     async def amid_a_round(self) -> None:
         """Waits until the endpoint is being asked, with some replies on their way to the store."""
@@ -57,7 +58,7 @@ class Scene:
 
         async def look() -> bool:
             rows = [row for row in await self.kept.rounds("scheduled") if row.id not in known]
-            return sum(row.outcome == "complete" for row in rows) >= 3
+            return [row.outcome for row in rows].count("complete") >= 3
 
         await until(look, "three more complete rounds")
 

@@ -42,7 +42,7 @@ async def test_nothing_decided_is_lost_over_kills_at_random_moments(
         await asyncio.sleep(0.1)  # so that some kills come between a message and its receipt
 
     async with (
-        FakeLLM(answers=answers(), latency=0.03, latency_sigma=0.3, after_answer=note) as llm,
+        FakeLLM(answers=answers(), latency=0.1, latency_sigma=0.3, after_answer=note) as llm,
         FakeSlack() as slack,
         books(store_url) as kept,
     ):

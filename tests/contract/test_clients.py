@@ -17,16 +17,20 @@ KEY = "sk-contract-0123456789"
 #: Settings with which each client asks the fake; a new client adds a line.
 SETTINGS: dict[str, dict[str, Any]] = {
     "openai": {"model": "m", "api_key": KEY, "headers": {"x-org": KEY}},
+    "anthropic": {"model": "m", "api_key": KEY, "headers": {"x-org": KEY}},
+    "openai-responses": {"model": "m", "api_key": KEY, "headers": {"x-org": KEY}},
+    "http": {"body": {"prompt": "{{prompt}}"}, "reply": {"text": "result"}, "headers": {"x-key": KEY}},
     "scripted": {"replies": ["a"], "delay": 0.001},
 }
 
 
 def settings_of(name: str, url: str) -> dict[str, Any]:
-    return SETTINGS[name] | ({} if name == "scripted" else {"url": url})
+    address = {"scripted": {}, "http": {"url": f"{url}/ask"}}
+    return SETTINGS[name] | address.get(name, {"url": url})
 
 
 def test_the_clients_that_ship_are_registered() -> None:
-    assert {"openai", "scripted"} <= CLIENTS.names
+    assert {"anthropic", "http", "openai", "openai-responses", "scripted"} <= CLIENTS.names
 
 
 @pytest.mark.parametrize("fault", ["none", "401", "disconnect"])

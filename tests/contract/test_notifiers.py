@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from alerts.contract import ContractBroken, check_notifier
 from alerts.notifier import NotifyError, Reason, Receipt
 from alerts.notifiers.log import LogNotifier
+from tests.fakes.hook import FakeHook
 from tests.fakes.slack import FakeSlack
 
 FOUND = {entry.name: entry for entry in entry_points(group="plumbline.notifiers")}
@@ -23,7 +24,28 @@ async def slack_server():
         yield {"settings": slack.settings(), "failing": failing, "secrets": [SECRET]}
 
 
-SERVERS = {"log": no_server, "slack": slack_server}
+async def hook():
+    async with FakeHook() as hook, FakeHook() as broken:
+        broken.fail_always(500)
+        keys = {"secret": SECRET}
+        yield {
+            "settings": {**keys, "url": hook.url},
+            "failing": {**keys, "url": broken.url},
+            "secrets": [SECRET, "hook-key"],
+        }
+
+
+async def hook_by_apprise():
+    async with FakeHook() as hook, FakeHook() as broken:
+        broken.fail_always(500)
+        yield {
+            "settings": {"urls": [hook.url.replace("http:", "json:")]},
+            "failing": {"urls": [broken.url.replace("http:", "json:")]},
+            "secrets": ["hook-key"],
+        }
+
+
+SERVERS = {"apprise": hook_by_apprise, "log": no_server, "slack": slack_server, "webhook": hook}
 
 
 def test_every_registered_notifier_is_checked_here():

@@ -15,6 +15,9 @@ CASE = Case(id="c1", messages=(Message(role="user", content="2+2?"),), target=("
 SETTINGS: dict[str, dict[str, Any]] = {
     "pattern": {"pattern": r"(\d+)", "group": 1},
     "json-schema": {"schema": {"type": "object", "properties": {"a": {"$ref": "#"}}}},
+    "length": {"max": 5},
+    "script": {"scripts": ["Latin"]},
+    "instructions": {"sentences": 1, "contains": ["4"]},
 }
 
 

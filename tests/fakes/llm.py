@@ -1,4 +1,5 @@
-"""A real HTTP server that speaks OpenAI's chat completions, with faults on demand.
+"""A real HTTP server that speaks OpenAI's chat completions and responses, Anthropic's messages and a JSON
+dialect of its own, with faults on demand.
 
 In a test: `async with FakeLLM(answers={"2+2?": "4"}) as fake: ... fake.fault = "500" ...`. Every public
 attribute may be changed at any time. As a process: `python -m tests.fakes.llm --port 0 --log FILE`; its
@@ -22,6 +23,7 @@ from aiohttp import web
 
 from tests.fakes import llm_wire
 from tests.fakes.llm_faults import FAULTS
+from tests.fakes.wires import WIRES, prompt_of, stream_type, wire_of
 
 Prompt = str
 Hook = Callable[["Asked"], Awaitable[None]]
@@ -72,6 +74,7 @@ class FakeLLM:
     retry_after: str = "7"
     error_message: str = "The fake was told to fail."
     error_code: Any = None
+    error_type: str = "fake_error"
     served_model: str | None = None
     fingerprint: str | None = "fp_fake"
     input_tokens: int | None = None
@@ -80,6 +83,7 @@ class FakeLLM:
     reasoning: str = ""
     tool_calls: list[dict[str, Any]] = field(default_factory=list)
     stream_allowed: bool = True
+    answer_headers: dict[str, str] = field(default_factory=dict)
     raw: Sequence[llm_wire.Part] | None = None
     raw_type: str = "text/event-stream"
     before_answer: Hook | None = None
@@ -110,7 +114,8 @@ class FakeLLM:
         if self.log_path is not None:
             self._log = os.open(self.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         app = web.Application(client_max_size=64 * 2**20)
-        app.router.add_post("/v1/chat/completions", self._chat)
+        for path in WIRES:
+            app.router.add_post(path, self._chat)
         app.router.add_get("/v1/models", self._models)
         app.router.add_post("/fake/behaviour", self._behave)
         app.router.add_get("/fake/counts", self._counts)
@@ -175,9 +180,7 @@ class FakeLLM:
 
     async def _note(self, request: web.Request) -> Asked:
         body = orjson.loads(await request.read())
-        prompt = next(
-            (str(m.get("content")) for m in reversed(body.get("messages", [])) if m.get("role") == "user"), ""
-        )
+        prompt = prompt_of(body)
         peer = request.transport.get_extra_info("peername") if request.transport else ("", 0)
         headers = dict(request.headers)
         asked = Asked(len(self.requests) + 1, time.time(), request.path_qs, headers, body, prompt, peer)
@@ -196,8 +199,9 @@ class FakeLLM:
             return await FAULTS[fault](self, request, asked)
         text = self._text(asked, rng)
         if asked.body.get("stream") and self.stream_allowed:
-            return await self._send(request, asked, "text/event-stream", llm_wire.stream(self, asked, text))
-        whole = orjson.dumps(llm_wire.completion(self, asked, text))
+            parts = wire_of(asked).stream(self, asked, text)
+            return await self._send(request, asked, stream_type(asked), parts)
+        whole = orjson.dumps(wire_of(asked).completion(self, asked, text))
         return await self._send(request, asked, "application/json", [whole])
 
     async def _send(
@@ -207,7 +211,7 @@ class FakeLLM:
         content_type: str,
         parts: Sequence[llm_wire.Part],
     ) -> web.StreamResponse:
-        response = web.StreamResponse(headers={"Content-Type": content_type})
+        response = web.StreamResponse(headers={"Content-Type": content_type, **self.answer_headers})
         await response.prepare(request)
         for part in parts:
             if isinstance(part, bytes):
@@ -230,7 +234,7 @@ class FakeLLM:
         headers = {"Retry-After": self.retry_after} if status == 429 else {}
         if 300 <= status < 400:
             headers["Location"] = "/v1/elsewhere"
-        error = {"message": self.error_message, "type": "fake_error", "code": self.error_code}
+        error = {"message": self.error_message, "type": self.error_type, "code": self.error_code}
         response = web.json_response({"error": error}, status=status, headers=headers)
         await response.prepare(request)
         await response.write_eof()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from tests.fakes.llm_wire import event
+from tests.fakes.wires import wire_of
 
 if TYPE_CHECKING:
     from tests.fakes.llm import Asked, FakeLLM
@@ -29,7 +29,7 @@ async def _begin(fake: FakeLLM, request: web.Request, asked: Asked, words: int =
     response = web.StreamResponse(headers=_STREAM)
     await response.prepare(request)
     for word in range(words):
-        await response.write(event(fake, asked, {"content": f"word{word} "}))
+        await response.write(wire_of(asked).event(fake, asked, {"content": f"word{word} "}))
     return response
 
 
@@ -55,7 +55,7 @@ async def slow_drip(fake: FakeLLM, request: web.Request, asked: Asked) -> web.St
     """Streams words, one each 10 ms, without an end."""
     response = await _begin(fake, request, asked)
     while True:
-        await response.write(event(fake, asked, {"content": "drip "}))
+        await response.write(wire_of(asked).event(fake, asked, {"content": "drip "}))
         await asyncio.sleep(0.01)
 
 
@@ -113,7 +113,7 @@ async def html(fake: FakeLLM, request: web.Request, asked: Asked) -> web.StreamR
 async def big_body(fake: FakeLLM, request: web.Request, asked: Asked) -> web.StreamResponse:
     """50 MB of words."""
     response = await _begin(fake, request, asked)
-    piece = event(fake, asked, {"content": "x" * 65_536})
+    piece = wire_of(asked).event(fake, asked, {"content": "x" * 65_536})
     for _ in range(BIG_BODY // len(piece) + 1):
         await response.write(piece)
     await response.write_eof()

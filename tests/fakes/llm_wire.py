@@ -29,12 +29,17 @@ def stream(fake: FakeLLM, asked: Asked, text: str) -> list[Part]:
     if (asked.body.get("stream_options") or {}).get("include_usage"):
         last += event(fake, asked, None, usage=usage_of(fake, asked, text))
     last += b"data: [DONE]\n\n"
+    return paced(fake, events, last)
+
+
+def paced(fake: FakeLLM, events: list[bytes], last: bytes) -> list[Part]:
+    """The events and the end, at once or with a wait after each event."""
     if not fake.chunk_delay:
         return [b"".join(events) + last]
-    paced: list[Part] = []
+    parts: list[Part] = []
     for part in events:
-        paced += [part, lambda: asyncio.sleep(fake.chunk_delay)]
-    return [*paced, last]
+        parts += [part, lambda: asyncio.sleep(fake.chunk_delay)]
+    return [*parts, last]
 
 
 def event(

@@ -5,10 +5,10 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -32,19 +32,28 @@ class Ended:
 
 
 Command = Callable[..., Ended]
+Fake = TypeVar("Fake", bound=AbstractAsyncContextManager[Any])
+
+
+async def _entered(fake: AbstractAsyncContextManager[Any]) -> None:
+    await fake.__aenter__()
+
+
+async def _left(fake: AbstractAsyncContextManager[Any]) -> None:
+    await fake.__aexit__(None, None, None)
 
 
 @contextmanager
-def on_a_thread(fake: FakeLLM) -> Iterator[FakeLLM]:
+def on_a_thread(fake: Fake) -> Iterator[Fake]:
     """Runs a fake on a thread of its own: commands need the main one, for that is where signals come."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     try:
-        asyncio.run_coroutine_threadsafe(fake.__aenter__(), loop).result()
+        asyncio.run_coroutine_threadsafe(_entered(fake), loop).result()
         yield fake
     finally:
-        asyncio.run_coroutine_threadsafe(fake.__aexit__(), loop).result()
+        asyncio.run_coroutine_threadsafe(_left(fake), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()

@@ -1,5 +1,9 @@
 """`plumbline probe`: one round now."""
 
+import pytest
+
+BODY = {"prompt": "{{prompt}}"}
+
 
 def test_a_round_shows_each_case_and_the_means_with_n_and_interval(plumbline):
     ended = plumbline("probe", "quality")
@@ -50,3 +54,21 @@ def test_a_store_that_is_away_ends_with_4(plumbline, site):
     assert ended.code == 4
     assert ended.err.startswith("error: the store does not answer")
     assert len(ended.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "keys"),
+    [
+        ("anthropic", "", {"model": "m-1"}),
+        ("openai-responses", "", {"model": "m-1"}),
+        ("http", "/ask", {"body": BODY, "reply": {"text": "result.parts[*].text | join"}}),
+        ("http", "/ask", {"body": BODY | {"stream": "sse"}, "stream": "sse", "reply": {"text": "token"}}),
+    ],
+)
+def test_an_endpoint_of_every_kind_is_asked(plumbline, site, fake, kind, path, keys):
+    site.config["endpoints"]["bot"] = {"kind": kind, "url": fake.url + path, **keys}
+    site.write()
+    ended = plumbline("probe", "quality")
+    assert ended.code == 0
+    assert "10 of 10 answered, round complete" in ended.out
+    assert "score 1.00 (0.72 to 1.00, n 10)" in ended.out

@@ -152,7 +152,7 @@ def test_every_key_has_a_row_with_its_default(heading, model):
             assert f"| `{name}` | {documented_default(field)} | " in text
 
 
-@pytest.mark.parametrize("kind", ["openai", "scripted"])
+@pytest.mark.parametrize("kind", sorted(Plugins().kinds("clients")))
 def test_every_key_of_a_client_has_a_row(kind):
     assert f"### {kind}\n" in DOCS
     for name in Plugins().client(kind).Settings.model_fields:
