@@ -86,6 +86,7 @@ class App:
             if self.store.is_sqlite:
                 await incidents.give_back_all(self.store)  # the lock says that nobody else is sending
             stack.push_async_callback(self._stop_senders)
+            await incidents.retry_failed(self.store, self.channels(), self.world.clock())
             await self._start_senders()
             site = await stack.enter_async_context(serve(self))
             self.port = site
@@ -97,6 +98,7 @@ class App:
             self._schedule.set({key: watch.grid for key, watch in self.runtime.watches.items()})
             for key in self.runtime.watches.keys() - self._work.keys():
                 await self._wake(key)
+            stack.push_async_callback(self._say_goodbye)
             beat = asyncio.create_task(self._every(_BEAT_SECONDS, "beat", self._beat), name="beat")
             stack.push_async_callback(_cancel, beat)
             heart = alive.run(lambda: self.runtime.config.alerts.heartbeat, self.ready)
@@ -112,6 +114,7 @@ class App:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._stack.aclose()
+        log.info("stopped")
 
     def stop(self) -> None:
         """Asks the daemon to drain and end."""
@@ -147,7 +150,7 @@ class App:
         async with self._reloading:
             try:
                 loaded = await asyncio.to_thread(self._reload_config)
-                before = self.runtime.config
+                before, watched = self.runtime.config, self.runtime.watches
                 said = await self.runtime.adopt(loaded)
             except Exception:
                 self.world.metrics.reload_ok.set(0)
@@ -155,15 +158,27 @@ class App:
             self._taken()
             self._schedule.set({key: watch.grid for key, watch in self.runtime.watches.items()})
             await self._stop_senders()
+            mended = [
+                name
+                for name, channel in loaded.config.alerts.channels.items()
+                if before.alerts.channels.get(name) != channel
+            ]
+            await incidents.retry_failed(self.store, mended, self.world.clock())
             await self._start_senders()
-            for key, old, new in (
-                ("store", before.store, loaded.config.store),
-                ("web.listen", before.web.listen, loaded.config.web.listen),
-            ):
-                if old != new:
-                    said.append(f"{key} changed; this takes effect at the next start")
-            log.info("config reloaded: %d changes", len(said))
-            return said
+            more = [f"channel {name}: its settings changed" for name in mended]
+            more += _moved(watched, self.runtime.watches)
+            more += [
+                f"{key} changed; this takes effect at the next start"
+                for key, old, new in (
+                    ("store", before.store, loaded.config.store),
+                    ("web.listen", before.web.listen, loaded.config.web.listen),
+                )
+                if old != new
+            ]
+            for line in more:
+                log.info("%s", line)
+            log.info("config reloaded: %s", "; ".join(said + more) or "nothing changed")
+            return said + more
 
     def _taken(self) -> None:
         metrics = self.world.metrics
@@ -229,6 +244,16 @@ class App:
             metrics.model_changes.labels(watch.endpoint, said.split()[0]).inc()
         for step in closed.changes.transitions:
             metrics.incident_transitions.labels(str(step.kind)).inc()
+            weight = logging.INFO if step.kind in ("updated", "resolved") else logging.WARNING
+            log.log(
+                weight,
+                "incident %s %s: %s %s: %s",
+                step.incident.id,
+                step.kind,
+                step.incident.severity,
+                watch.endpoint,
+                step.summary,
+            )
         if closed.changes.transitions and self._delivery is not None:
             self._delivery.wake()
         round_log.info("%s", round_line(watch, closed))
@@ -260,6 +285,11 @@ class App:
                 )
             )
             await connection.execute(delete(replicas).where(replicas.c.seen < now - _SILENT_REPLICA))
+
+    async def _say_goodbye(self) -> None:
+        with suppress(StoreUnavailable):
+            async with self.store.write() as connection:
+                await connection.execute(delete(replicas).where(replicas.c.id == self.runtime.replica))
 
     async def _adopt_orphans(self, *, alone: bool) -> None:
         for claim in await rounds.abandoned(
@@ -319,10 +349,24 @@ class App:
         tasks = [task for task in (*self._work.values(), *self._extra) if not task.done()]
         if not tasks:
             return
-        log.info("draining: %d rounds under way, at most %.0f s", len(tasks), DRAIN_SECONDS)
+        log.info("draining at most %.0f s; rounds under way: %d", DRAIN_SECONDS, len(tasks))
         _, late = await asyncio.wait(tasks, timeout=DRAIN_SECONDS)
         for task in late:
             await _cancel(task)
+
+
+def _moved(before: Mapping[tuple[str, str], Watch], after: Mapping[tuple[str, str], Watch]) -> list[str]:
+    """What changed in when, and how much, is asked."""
+    said = []
+    for key in sorted(before.keys() | after.keys()):
+        name = "/".join(key)
+        if key not in before:
+            said.append(f"{name} is watched from now on")
+        elif key in after and before[key].grid.per_day != after[key].grid.per_day:
+            said.append(f"{name}: its interval changed")
+        elif key in after and before[key].cases_per_round != after[key].cases_per_round:
+            said.append(f"{name}: asks {after[key].cases_per_round} cases a round from now on")
+    return said
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

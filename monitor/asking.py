@@ -16,6 +16,7 @@ from monitor.lag import LoopLag
 from monitor.metrics import Metrics
 from monitor.purse import Purse, cost_nano
 from monitor.results import reply_row, result_row
+from monitor.secrets import Secrets
 from monitor.store import ledger, rounds
 from monitor.store.engine import Store
 from monitor.store.errors import StoreUnavailable, Superseded
@@ -152,6 +153,7 @@ class _Appender:
         self._claim = claim
         self._purse = purse
         self._picks: Mapping[int, Mapping[str, Any]] = {pick["seq"]: pick for pick in claim.panel}
+        self._secrets = Secrets(watch.settings.settings)
         self._waiting: list[Result] = []
         self._arrived = asyncio.Event()
         self._ending = asyncio.Event()
@@ -208,7 +210,11 @@ class _Appender:
     async def _write(self, batch: Sequence[Result]) -> None:
         asker, claim, price = self._asker, self._claim, self._watch.settings.price
         now = asker.clock()
-        replies = {result.ask.seq: reply_row(result.reply, now) for result in batch if result.reply}
+        replies = {
+            result.ask.seq: reply_row(result.reply, now, self._secrets.hide)
+            for result in batch
+            if result.reply
+        }
         rows = [
             result_row(
                 claim,
@@ -217,6 +223,7 @@ class _Appender:
                 pick=self._picks[result.ask.seq],
                 price=price,
                 reply_hash=replies[result.ask.seq]["hash"] if result.reply else None,
+                hide=self._secrets.hide,
             )
             for result in batch
         ]

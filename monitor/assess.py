@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from alerts import Changes, Notice, Route, Signal, destinations, evaluate, owed
 from monitor import identity
 from monitor.drift.detector import Detector
-from monitor.judge import NEVER_SENT, counts, held_against, round_outcome
+from monitor.judge import NEVER_SENT, counts, first_words, held_against, round_outcome
 from monitor.signals import RULES, settled, state_signals, verdict_signal
 from monitor.store import baselines, incidents, ledger, rounds
 from monitor.store.engine import Store
@@ -36,7 +36,11 @@ class Closed:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Assessor:
-    """Judges rounds and writes what follows."""
+    """Judges rounds and writes what follows.
+
+    Attributes:
+        judges: Off for commands: whoever runs one sees what comes of it, and on-call need not hear of it.
+    """
 
     store: Store
     detector: Callable[[str], Detector]
@@ -45,6 +49,7 @@ class Assessor:
     links: Callable[[str], Mapping[str, str]]
     new_id: Callable[[str, datetime], str]
     clock: Callable[[], datetime]
+    judges: bool = True
 
     async def close(
         self, watch: Watch, claim: Claim, *, uplink_up: bool, forced: str | None = None
@@ -77,7 +82,7 @@ class Assessor:
             )
             await ledger.leave(connection, claim.id)
             changed_models = await identity.note(connection, claim, rows)
-            if claim.kind == "manual":
+            if claim.kind == "manual" or not self.judges:
                 return Closed(claim=claim, outcome=outcome, outcomes=found, judged=(), changes=Changes())
             baseline = await baselines.active(connection, *watch.key, watch.subject)
             hearing = Hearing(
@@ -92,10 +97,19 @@ class Assessor:
             )
             judged = await hearing.judge()
             extra = {"served model": "; ".join(changed_models)} if changed_models else {}
+            words = first_words(rows, uplink_up)
             at = claim.slot
             theirs = held_against(found, uplink_up)
             signals = [
-                verdict_signal(watch, each.measure, each.verdict, baseline, theirs, at, extra)
+                verdict_signal(
+                    watch,
+                    each.measure,
+                    each.verdict,
+                    baseline,
+                    theirs,
+                    at,
+                    extra | ({"first error": words} if words and each.measure.name == "errors" else {}),
+                )
                 for each in judged
                 if each.measure.alarms and each.stat is not None  # else what was last seen stands
             ]

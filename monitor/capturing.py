@@ -12,6 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from monitor import capture
 from monitor.capture import Progress
 from monitor.drift.detector import Detector
+from monitor.judge import observations
+from monitor.measures import MEASURES
+from monitor.stat import summarise
 from monitor.store import baselines, rounds
 from monitor.store.baselines import Baseline
 from monitor.store.tables import events
@@ -21,6 +24,8 @@ from monitor.work import Work
 from probes import NETWORK_FAILURES
 
 log = logging.getLogger("plumbline.round")
+
+_TOO_LOW = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +110,7 @@ class Captures:
                 fits = await capture.fit(connection, self.work.store, watch, baseline.id, rows, self.detector)
                 await baselines.set_state(connection, baseline.id, baselines.PROVISIONAL, fits=fits)
                 text = f"baseline version {baseline.version} captured from {state.done} replies"
+                text += scored(watch, rows)
                 if watch.baseline.auto_accept:
                     await baselines.accept(
                         connection,
@@ -128,6 +134,18 @@ class Captures:
                     text=f"{watch.probe}: {text}",
                 )
             )
+
+
+def scored(watch: Watch, rows: Sequence[Any]) -> str:
+    """What the captured replies scored, as a clause for people; a baseline at 0 can never fall, so it is said."""
+    values = [each.value for each in observations(MEASURES["score"], rows, uplink_up=True, keys=watch.cases)]
+    stat = summarise(values, [1.0] * len(values), share=True)
+    if stat is None:
+        return ", none of them scored"
+    text = f", score {stat.mean:.2f} ({stat.low:.2f} to {stat.high:.2f}, n {stat.n})"
+    if stat.mean < _TOO_LOW:
+        text += "; a score that is nearly 0 cannot fall: check the targets and scorers"
+    return text
 
 
 async def _captured(connection: AsyncConnection, baseline: Baseline) -> list[Any]:

@@ -92,6 +92,7 @@ class Delivery:
         else:
             now = self._clock()
             await self._record(owed, incidents.SENT, receipt=receipt, sent=now, reason=note)
+            log.info("%s: told of %s (%s)", owed.channel, owed.incident_id, owed.notice.kind)
             self._metrics.notifications.labels(owed.channel).inc()
             late = (now - owed.notice.at).total_seconds()
             self._metrics.notification_latency.labels(owed.channel).observe(max(0.0, late))

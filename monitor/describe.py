@@ -11,8 +11,10 @@ from probes import Outcome
 def round_line(watch: Watch, closed: Closed) -> str:
     """`support-bot/support-quality complete, 20/20 answered · score 0.95 (0.76 to 0.99) · steady, ...`."""
     answered, planned = closed.outcomes.get(Outcome.OK, 0), len(closed.claim.panel)
+    others = [f"{outcome} {n}" for outcome, n in sorted(closed.outcomes.items()) if outcome != Outcome.OK]
+    why = f" ({', '.join(others)})" if others else ""
     kind = "" if closed.claim.kind == "scheduled" else f" {closed.claim.kind}"
-    parts = [f"{watch.endpoint}/{watch.probe}{kind} {closed.outcome}, {answered}/{planned} answered"]
+    parts = [f"{watch.endpoint}/{watch.probe}{kind} {closed.outcome}, {answered}/{planned} answered{why}"]
     score = next((each for each in closed.judged if each.measure.name == "score"), None)
     if score is not None and score.stat is not None:
         stat = score.stat
@@ -22,7 +24,7 @@ def round_line(watch: Watch, closed: Closed) -> str:
 
 
 def _verdicts(closed: Closed) -> str:
-    alarming = [each for each in closed.judged if each.measure.alarms]
+    alarming = [each for each in closed.judged if each.measure.alarms and each.stat is not None]
     if not alarming:
         return ""
     changed = [each for each in alarming if each.verdict.kind is VerdictKind.CHANGED]

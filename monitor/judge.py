@@ -46,6 +46,12 @@ def held_against(found: Mapping[str, int], uplink_up: bool) -> dict[str, int]:
     return {outcome: n for outcome, n in found.items() if outcome in theirs}
 
 
+def first_words(rows: Iterable[Any], uplink_up: bool) -> str:
+    """What the first failed attempt said, of those that are held against the endpoint; empty where none failed."""
+    failed = ENDPOINT_FAILURES | (NETWORK_FAILURES if uplink_up else frozenset())
+    return next((str(row.detail) for row in rows if row.outcome in failed and row.detail), "")
+
+
 def observations(
     measure: Measure, rows: Sequence[Any], *, uplink_up: bool, keys: Mapping[str, Any]
 ) -> list[Observation]:

@@ -16,6 +16,7 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
+from alerts import Reason
 from monitor.measures import MEASURES
 from monitor.watch import Watch
 from probes import OURS, Outcome, Result
@@ -121,7 +122,11 @@ class Metrics:
                 self.alarms.labels(e, s, measure, MEASURES[measure].worse)
         for transition in TRANSITIONS:
             self.incident_transitions.labels(transition)
+        for task in ("round", "beat", "retention", "heartbeat", "delivery"):
+            self.background_errors.labels(task)
         for channel in channels:
+            for reason in Reason:
+                self.notifications_failed.labels(channel, str(reason))
             self.notifications.labels(channel)
             self.notification_latency.labels(channel)
         for kind in ("round", "notification"):

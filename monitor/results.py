@@ -3,7 +3,7 @@
 import hashlib
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -12,22 +12,33 @@ from monitor.purse import cost_nano
 from monitor.store.rounds import Claim
 from probes import Reply, Result
 
+#: Takes what must not be stored out of a text.
+Hide = Callable[[str], str]
+
 _LONGEST_LABEL = 200
 _LONGEST_DETAIL = 1_000
 
 _to_json = json.JSONEncoder(sort_keys=True).encode  # json.dumps would make an encoder for each reply
 
 
-def storable(value: Any) -> Any:
-    """A text, or JSON, that both databases take: models may send NUL and half characters, PostgreSQL takes neither."""
+def _as_it_is(text: str) -> str:
+    return text
+
+
+def storable(value: Any, hide: Hide = _as_it_is) -> Any:
+    """A text, or JSON, that both databases take: models may send NUL and half characters, PostgreSQL takes neither.
+
+    `hide` removes what must not be stored from each text.
+    """
     if isinstance(value, str):
+        value = hide(value)
         if value.isascii() and "\0" not in value:
             return value
         return value.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
     if isinstance(value, Mapping):
-        return {storable(key): storable(each) for key, each in value.items()}
+        return {storable(key, hide): storable(each, hide) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [storable(each) for each in value]
+        return [storable(each, hide) for each in value]
     return value
 
 
@@ -36,14 +47,14 @@ def label(value: str | None, limit: int = _LONGEST_LABEL) -> str | None:
     return None if value is None else "".join(filter(str.isprintable, value[:limit])) or None
 
 
-def scores_json(result: Result) -> dict[str, Any]:
+def scores_json(result: Result, hide: Hide = _as_it_is) -> dict[str, Any]:
     """Scorer -> {"value", "reason", "explanation", "evidence"}; what is empty is left out."""
     return {
         name: {
             "value": score.value,
             **({"reason": score.reason} if score.reason else {}),
-            **({"explanation": storable(score.explanation)} if score.explanation else {}),
-            **({"evidence": storable(score.evidence)} if score.evidence else {}),
+            **({"explanation": storable(score.explanation, hide)} if score.explanation else {}),
+            **({"evidence": storable(score.evidence, hide)} if score.evidence else {}),
         }
         for name, score in result.scores.items()
     }
@@ -57,6 +68,7 @@ def result_row(
     pick: Mapping[str, Any],
     price: Price | None,
     reply_hash: str | None,
+    hide: Hide = _as_it_is,
 ) -> dict[str, Any]:
     """One row of `result`; `reply_hash` is the key of the reply's row, None where there is no reply."""
     reply = result.reply
@@ -74,7 +86,7 @@ def result_row(
         "ask_hash": result.ask.case.ask_hash,
         "split": pick["split"],
         "outcome": str(result.outcome),
-        "detail": label(result.detail, _LONGEST_DETAIL) or "",
+        "detail": label(hide(result.detail), _LONGEST_DETAIL) or "",
         "started": result.started,
         "elapsed": timings.total if timings else result.elapsed,
         "lag": result.lag,
@@ -91,15 +103,15 @@ def result_row(
         "served_model": label(reply.served_model) if reply else None,
         "fingerprint": label(reply.fingerprint) if reply else None,
         "score": result.score,
-        "scores": scores_json(result),
+        "scores": scores_json(result, hide),
         "reply_hash": reply_hash,
         "cost_nano": cost_nano(price, usage) if usage else None,
     }
 
 
-def reply_row(reply: Reply, now: datetime) -> dict[str, Any]:
+def reply_row(reply: Reply, now: datetime, hide: Hide = _as_it_is) -> dict[str, Any]:
     """One row of `reply_text`: what is kept of a reply so that it can be scored again, as ASCII JSON."""
-    kept = _to_json({"text": reply.text, "tool_calls": reply.tool_calls}).encode()
+    kept = hide(_to_json({"text": reply.text, "tool_calls": reply.tool_calls})).encode()
     return {"hash": hashlib.sha256(kept).hexdigest(), "body": zlib.compress(kept, level=1), "seen": now}
 
 

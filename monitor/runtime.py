@@ -66,6 +66,7 @@ class Runtime:
         self.draining = False
         self.under_way: set[str] = set()
         self.on_closed: Callable[[Watch, Closed], None] = lambda watch, closed: None
+        self._borrowed = False
         self._row_ids = RowIds(world.rng)
         self._detectors: dict[str, Detector] = {}
         self._clients: dict[str, tuple[BaseModel, Client]] = {}
@@ -123,6 +124,7 @@ class Runtime:
             CaseFileInvalid: A case file is wrong.
             StoreUnavailable: The database is away.
         """
+        self._borrowed = True
         scorers = Scorers(self.world.plugins)
         cases = await asyncio.to_thread(read_all, loaded.config, scorers)
         async with self.store.write() as connection:
@@ -210,6 +212,7 @@ class Runtime:
             links=partial(_links, config.web.external_url),
             new_id=self.new_id,
             clock=self.world.clock,
+            judges=not self._borrowed,
         )
 
     async def _connect(self, config: Config) -> None:

@@ -206,7 +206,8 @@ def _facts(
         facts["cases"] = ", ".join(worst[:3])
     if provisional:
         facts["provisional"] = True
-        facts["next step"] = f"plumbline baseline accept {watch.probe} --endpoint {watch.endpoint}"
+    if measure.name == "errors":
+        facts["next step"] = f"plumbline probe {watch.probe} --endpoint {watch.endpoint}"
     return facts
 
 

@@ -91,7 +91,8 @@ class Work:
             self.uplink.replied(watch.endpoint)
         doubtful = any(row.outcome in NETWORK_FAILURES for row in rows)
         up = await self.uplink.up(watch.endpoint) if doubtful else True
-        closed = await self.assessor.close(watch, claim, uplink_up=up, forced=forced)
+        with self.asker.metrics.store_write.time():
+            closed = await self.assessor.close(watch, claim, uplink_up=up, forced=forced)
         self.closed(watch, closed)
         return closed
 

@@ -275,6 +275,7 @@ def itself() -> list[Panel]:
     baseline, _ = state("baseline_timestamp_seconds", _PROBE, _WHAT)
     taken_over, _ = counted("claims_expired", "kind")
     return [
+        seconds("Closing transactions", *quantiles("store_write_seconds")),
         panel(
             "Store, config, network",
             ("min(plumbline_store_up)", "store"),

@@ -41,7 +41,7 @@ _MEASURES: Columns = {
 
 def list_versions(path: Path, probe: str, endpoint: str | None, output: Output) -> None:
     """Every version, newest first."""
-    config = read_config(path).config
+    config = read_config(path, secrets=False).config
 
     async def work() -> list[dict[str, Any]]:
         async with open_store(config) as store, store.read() as connection:
@@ -57,7 +57,7 @@ def list_versions(path: Path, probe: str, endpoint: str | None, output: Output) 
 
 def show_version(path: Path, probe: str, endpoint: str | None, version: int | None, output: Output) -> None:
     """One version with what it knows: the named one, else the one that judges, else the newest."""
-    config = read_config(path).config
+    config = read_config(path, secrets=False).config
 
     async def work() -> list[dict[str, Any]]:
         async with open_store(config) as store, store.read() as connection:
@@ -79,7 +79,7 @@ def show_version(path: Path, probe: str, endpoint: str | None, version: int | No
 
 def accept(path: Path, probe: str, endpoint: str | None, version: int | None, reason: str | None) -> None:
     """Makes a captured version the one that judges."""
-    config = read_config(path).config
+    config = read_config(path, secrets=False).config
     pair = pair_of(config, probe, endpoint)
 
     def choose(connection: AsyncConnection, subject: str) -> Awaitable[Baseline]:
@@ -90,7 +90,7 @@ def accept(path: Path, probe: str, endpoint: str | None, version: int | None, re
 
 def roll_back(path: Path, probe: str, endpoint: str | None, reason: str | None) -> None:
     """Lets the accepted version before this one judge again."""
-    config = read_config(path).config
+    config = read_config(path, secrets=False).config
     pair = pair_of(config, probe, endpoint)
 
     def choose(connection: AsyncConnection, subject: str) -> Awaitable[Baseline]:

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from monitor import capture
 from monitor.assess import Closed
 from monitor.capture import Progress as Step
+from monitor.capturing import scored
 from monitor.cli.baseline import person
 from monitor.cli.ending import Code, Refused
 from monitor.cli.opening import finish_left_open, interruptible, open_runtime, pairs_of, read_config
@@ -47,7 +48,7 @@ async def _estimated(loaded: Loaded, pairs: Sequence[tuple[str, str]]) -> Sequen
 
 
 def _agreed(pair: tuple[str, str]) -> bool:
-    return bool(typer.confirm(f"Capture a baseline of {'/'.join(pair)} now?", default=True))
+    return bool(typer.confirm(f"Capture a baseline of {'/'.join(pair)} now?", default=False))
 
 
 async def _capture_all(loaded: Loaded, pairs: Sequence[tuple[str, str]], reason: str) -> list[bool]:
@@ -63,7 +64,9 @@ async def _capture_all(loaded: Loaded, pairs: Sequence[tuple[str, str]], reason:
 async def _capture(runtime: Runtime, watch: Watch, reason: str) -> bool:
     await finish_left_open(runtime, watch)
     version, step = await _run(runtime, watch, reason)
-    return _tell(f"{watch.endpoint}/{watch.probe}", watch, version, step, draining=runtime.draining)
+    async with runtime.store.read() as connection:
+        came = scored(watch, await baselines.captured_results(connection, version.id))
+    return _tell(f"{watch.endpoint}/{watch.probe}", watch, version, step, came, draining=runtime.draining)
 
 
 async def _run(runtime: Runtime, watch: Watch, reason: str) -> tuple[Baseline, Step | None]:
@@ -88,11 +91,16 @@ async def _run(runtime: Runtime, watch: Watch, reason: str) -> tuple[Baseline, S
             await asyncio.sleep(_AGAIN_SECONDS)  # a scheduled round is open; it goes first
 
 
-def _tell(name: str, watch: Watch, version: Baseline, step: Step | None, *, draining: bool) -> bool:
+def _tell(
+    name: str, watch: Watch, version: Baseline, step: Step | None, came: str, *, draining: bool
+) -> bool:
     again = "run the same command again to go on"
     match version.state:
         case baselines.REFUSED:
             say(f"{name}: version {version.version} was refused: {version.reason}")
+            say(
+                f"`plumbline probe {watch.probe} --endpoint {watch.endpoint}` shows each reply, and the cure."
+            )
             return False
         case baselines.CAPTURING:
             done = f"{step.done} of {step.wanted} replies are kept" if step else "nothing was asked"
@@ -101,9 +109,10 @@ def _tell(name: str, watch: Watch, version: Baseline, step: Step | None, *, drai
             return False
         case baselines.PROVISIONAL:
             accept = f"plumbline baseline accept {watch.probe} --endpoint {watch.endpoint}"
-            say(f"{name}: version {version.version} is captured. It is provisional until you run `{accept}`.")
+            say(f"{name}: version {version.version} is captured{came}.")
+            say(f"It is provisional until you run `{accept}`.")
         case _:
-            say(f"{name}: version {version.version} is captured and {version.state}.")
+            say(f"{name}: version {version.version} is captured and {version.state}{came}.")
     return True
 
 

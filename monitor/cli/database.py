@@ -14,7 +14,7 @@ from monitor.store.errors import SchemaOutdated, SchemaUnknown
 
 def upgrade(path: Path) -> None:
     """Brings the schema up to date."""
-    before = asyncio.run(_upgrade(read_config(path).config))
+    before = asyncio.run(_upgrade(read_config(path, secrets=False).config))
     if before == schema.HEAD:
         say(f"the schema is {schema.HEAD} already")
     else:
@@ -35,7 +35,7 @@ async def _upgrade(config: Config) -> str | None:
 def check(path: Path) -> Code:
     """Says whether the schema is current; a finding is one that is not."""
     try:
-        asyncio.run(_check(read_config(path).config))
+        asyncio.run(_check(read_config(path, secrets=False).config))
     except (SchemaOutdated, SchemaUnknown) as error:
         say(str(error))
         return Code.FINDING

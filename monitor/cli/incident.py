@@ -40,7 +40,7 @@ _TOLD: Columns = {
 
 def list_incidents(path: Path, *, every: bool, limit: int, output: Output) -> None:
     """The open incidents, or the newest ones whatever their state."""
-    config = read_config(path).config
+    config = read_config(path, secrets=False).config
 
     async def work() -> list[Incident]:
         async with open_store(config) as store, store.read() as connection:
@@ -54,7 +54,7 @@ def list_incidents(path: Path, *, every: bool, limit: int, output: Output) -> No
 
 def show_incident(path: Path, id: str, output: Output) -> None:
     """One incident: what moved, every step, every message."""
-    config = read_config(path).config
+    config = read_config(path, secrets=False).config
 
     async def work() -> dict[str, Any]:
         async with open_store(config) as store, store.read() as connection:

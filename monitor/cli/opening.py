@@ -40,13 +40,28 @@ def world() -> World:
     )
 
 
-def read_config(path: Path) -> Loaded:
+def read_config(path: Path, *, secrets: bool = True) -> Loaded:
     """The config, with the environment's variables.
+
+    Args:
+        path: The file.
+        secrets: Whether its secrets are needed. Who only looks at the store at night may not have them, so
+            without, a variable that is not set stands for itself.
 
     Raises:
         ConfigInvalid: Carries every problem.
     """
-    return load(path, os.environ)
+    return load(path, os.environ if secrets else _Lenient(os.environ))
+
+
+class _Lenient(dict[str, str]):
+    """An environment in which every variable is set; a default in the file still wins."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+    def __missing__(self, name: str) -> str:
+        return f"${name} is not set in this shell"
 
 
 @asynccontextmanager

@@ -51,7 +51,7 @@ class _Configured:
 
 def show_status(path: Path, output: Output) -> Code:
     """Shows everything that is watched; a finding is an open incident."""
-    config, plugins = read_config(path).config, Plugins()
+    config, plugins = read_config(path, secrets=False).config, Plugins()
     cases = read_all(config, Scorers(plugins))
     seen = asyncio.run(_look(config, cases, plugins))
     if output is Output.JSON:

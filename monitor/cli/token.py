@@ -25,7 +25,7 @@ _COLUMNS: Columns = {
 
 def create(path: Path, name: str, scopes: str, output: Output) -> None:
     """Makes a token and shows it, once."""
-    config = read_config(path).config
+    config = read_config(path, secrets=False).config
     wanted = [scope.strip() for scope in scopes.split(",") if scope.strip()]
     id = new_id("tok", now(), random.SystemRandom())
 
@@ -46,7 +46,7 @@ def create(path: Path, name: str, scopes: str, output: Output) -> None:
 
 def list_tokens(path: Path, output: Output) -> None:
     """Every token, without what it reads."""
-    config = read_config(path).config
+    config = read_config(path, secrets=False).config
 
     async def work() -> list[Token]:
         async with open_store(config) as store, store.read() as connection:
@@ -60,7 +60,7 @@ def list_tokens(path: Path, output: Output) -> None:
 
 def revoke(path: Path, name_or_id: str) -> None:
     """Makes tokens useless, within five seconds also to a daemon that runs."""
-    config = read_config(path).config
+    config = read_config(path, secrets=False).config
 
     async def work() -> list[Token]:
         async with open_store(config) as store:

@@ -268,6 +268,30 @@ async def finish(store: Store, owed: Owed, *, state: str, **values: Any) -> None
             raise Superseded(f"notification {owed.id} is another sender's now")
 
 
+async def retry_failed(store: Store, channels: Sequence[str], now: datetime) -> int:
+    """Owes the newest message of each open incident again where it had failed for good; says how many.
+
+    Called when a person may have mended the channel: at a start, and when its settings change.
+    """
+    n = notifications
+    newer = n.alias("newer")
+    still_open = select(incidents.c.id).where(incidents.c.state != "resolved")
+    superseded = (
+        select(newer.c.id)
+        .where(newer.c.incident_id == n.c.incident_id, newer.c.channel == n.c.channel, newer.c.seq > n.c.seq)
+        .exists()
+    )
+    async with store.write() as connection:
+        done = await connection.execute(
+            update(n)
+            .where(
+                n.c.state == FAILED, n.c.channel.in_(channels), n.c.incident_id.in_(still_open), ~superseded
+            )
+            .values(state=DUE, due=now, reason="tried again: the channel may have been mended")
+        )
+        return done.rowcount
+
+
 async def give_back_all(store: Store) -> None:
     """Frees what a dead process of ours was sending (only where no other daemon can run)."""
     async with store.write() as connection:

@@ -212,18 +212,18 @@ async def release(store: Store, claim: Claim) -> None:
 
 
 async def last_slot(connection: AsyncConnection, endpoint: str, probe: str) -> datetime | None:
-    """The newest slot that anybody worked on, be it a round or a piece of a capture."""
-    found = await connection.execute(
-        select(rounds.c.slot)
-        .where(
-            rounds.c.endpoint == endpoint,
-            rounds.c.probe == probe,
-            rounds.c.kind.in_(["scheduled", "baseline"]),
-        )
-        .order_by(rounds.c.slot.desc())
-        .limit(1)
-    )
-    return found.scalar()
+    """The newest slot that anybody worked on, be it a round or a piece of a capture.
+
+    None before the first scheduled round: between a capture by hand and the first start nothing was due.
+    """
+    mine = (rounds.c.endpoint == endpoint) & (rounds.c.probe == probe)
+    slots: list[datetime | None] = []
+    for kind in ("scheduled", "baseline"):
+        of_kind = select(rounds.c.slot).where(mine, rounds.c.kind == kind)
+        slots.append((await connection.execute(of_kind.order_by(rounds.c.slot.desc()).limit(1))).scalar())
+    if slots[0] is None:
+        return None
+    return max(slot for slot in slots if slot is not None)
 
 
 async def lock_endpoint(connection: AsyncConnection, name: str) -> None:

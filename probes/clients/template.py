@@ -14,6 +14,7 @@ from probes.reply import Request
 
 _PLACE = re.compile(r"\{\{\s*([\w.-]*)\s*\}\}")
 _PARAM = "params."
+_RULES = ("system", "developer")
 _KNOWN = frozenset({"prompt", "messages", "system", "tools", "format", "model"})
 
 
@@ -38,7 +39,7 @@ class Template:
             params: The endpoint's params.
         """
         prompts = [message for message in request.messages if message.role == "user"]
-        system = [_words(message) for message in request.messages if message.role == "system"]
+        system = [_words(message) for message in request.messages if message.role in _RULES]
         known: dict[str, Any] = {
             "prompt": _words(prompts[-1]) if prompts else "",
             "messages": [message.as_json() for message in request.messages],

@@ -1,6 +1,7 @@
+import orjson
 import pytest
 
-from probes.clients.sse import EventBuffer
+from probes.clients.sse import EventBuffer, LineBuffer
 
 TEXT = (
     'data: {"a": "é漢🙂"}\n\n: keep-alive\n\nevent: x\ndata:{"b": 2}\r\n\r\n'
@@ -29,3 +30,13 @@ def test_a_last_event_without_its_empty_line_comes_at_the_end() -> None:
 
 def test_an_empty_data_field_is_an_event() -> None:
     assert EventBuffer().feed(b"data:\n\n") == [b""]
+
+
+def test_lines_come_whole_however_they_were_cut() -> None:
+    body = b'{"a": 1}\r\n\n{"b": "\xc3\xa9"}\n{"c": 3}'
+    for size in (1, 2, 5, len(body)):
+        buffer = LineBuffer()
+        lines = [
+            line for at in range(0, len(body), size) for line in buffer.feed(body[at : at + size])
+        ] + buffer.end()
+        assert [orjson.loads(line) for line in lines] == [{"a": 1}, {"b": "é"}, {"c": 3}]
