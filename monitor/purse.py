@@ -18,7 +18,7 @@ _ASSUMED_OUTPUT = 1024
 #: scripts beyond Latin a character is a token or more.
 _BYTES_PER_TOKEN = 3
 #: What endpoints call the most output tokens that they may write.
-MAX_TOKENS = ("max_tokens", "max_completion_tokens")
+MAX_TOKENS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 
 _NANO_PER_USD = 1_000_000_000
 #: One dollar per million tokens is a thousand nano-dollars per token.

@@ -102,6 +102,7 @@ def result_row(
         "finish_reason": label(reply.finish_reason) if reply else None,
         "served_model": label(reply.served_model) if reply else None,
         "fingerprint": label(reply.fingerprint) if reply else None,
+        "headers": storable(reply.headers, hide) if reply and reply.headers else None,
         "score": result.score,
         "scores": scores_json(result, hide),
         "reply_hash": reply_hash,

@@ -256,6 +256,7 @@ def upgrade() -> None:
         sa.Column("finish_reason", sa.String(), nullable=True),
         sa.Column("served_model", sa.String(), nullable=True),
         sa.Column("fingerprint", sa.String(), nullable=True),
+        sa.Column("headers", Json, nullable=True),
         sa.Column("score", sa.Float(), nullable=True),
         sa.Column("scores", Json, nullable=False),
         sa.Column("reply_hash", sa.String(), nullable=True),

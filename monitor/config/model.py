@@ -72,10 +72,17 @@ class Price(Section):
     output_per_mtok: float = Field(ge=0, description="Dollars for a million output tokens.")
 
 
+#: The keys of a client that make it another endpoint where they change.
+_SUBJECT = {"model", "params", "body", "reply"}
+
+
 class Endpoint(Section):
     """One deployed model behind a URL."""
 
-    kind: str = Field(description="The client that speaks its protocol: openai, scripted, or a plugin's.")
+    kind: str = Field(
+        description="The client that speaks its protocol: openai, openai-responses, anthropic, http, scripted, "
+        "or a plugin's."
+    )
     was: Name | None = Field(None, description="Its old name, once: the history moves to the new one.")
     timeout: Annotated[Duration, between(_SECOND)] = Field(
         60 * _SECOND, description="Deadline of a whole attempt."
@@ -103,7 +110,7 @@ class Endpoint(Section):
     @property
     def subject(self) -> str:
         """What the baseline is about, as JSON: another kind, model or params is another endpoint."""
-        asked = self.settings.model_dump(mode="json", include={"model", "params"})
+        asked = self.settings.model_dump(mode="json", include=_SUBJECT)
         return json.dumps({"kind": self.kind, **asked}, sort_keys=True)
 
 

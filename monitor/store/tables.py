@@ -153,6 +153,7 @@ class ResultRow(SQLModel, table=True):
     finish_reason: str | None = None
     served_model: str | None = None
     fingerprint: str | None = None
+    headers: Any = _json(default=None, nullable=True)
     score: float | None = None
     scores: Any = _json()
     reply_hash: str | None = None

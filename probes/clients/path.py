@@ -19,7 +19,7 @@ from probes.errors import MalformedReply
 _Move = Callable[[Any], Any]
 
 _STEP = re.compile(
-    r"""\.?(?P<key>[^\s.\[\]|"'()]+)|\[(?P<index>-?\d+|\*)\]|\[(?P<quoted>"(?:[^"\\]|\\.)*")\]"""
+    r"""\.?(?P<key>[^\s.\[\]|"'()$]+)|\[(?P<index>-?\d+|\*)\]|\[(?P<quoted>"(?:[^"\\]|\\.)*")\]"""
 )
 _FILTER = re.compile(r"""(?P<name>[a-z]+)\s*(?:\(\s*(?P<argument>"(?:[^"\\]|\\.)*")\s*\))?""")
 _PIPE = re.compile(r"""(?:[^|"]|"(?:[^"\\]|\\.)*")+""")

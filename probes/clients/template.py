@@ -61,7 +61,9 @@ def _check(body: Any) -> None:
                     f"{{{{{name}}}}} is no placeholder; there are {known} and {{{{params.NAME}}}}"
                 )
     elif isinstance(body, dict):
-        for value in body.values():
+        for key, value in body.items():
+            if not isinstance(key, str):
+                raise ValueError(f"the key {key!r} is no text; put it in quotes")
             _check(value)
     elif isinstance(body, list):
         for value in body:

@@ -16,6 +16,8 @@ from tests.fakes.slack_workspace import Message
 
 #: What a kill may lose of what was paid for.
 _LAST_SECONDS = 1.0
+#: For how long answers may still go out to one who is dead.
+_ON_THE_WIRE = 0.3
 
 
 @dataclass(kw_only=True)
@@ -65,8 +67,9 @@ async def audit(
             found.slots_lost.append(f"{row.id} of {row.slot} is {row.state}")
     rows = await kept.results()
     found.replies, found.paid_twice = len(rows), len(answered) - len(rows)
+    safe = [(at, prompt) for at, prompt in answered if not any(_at_risk(at, life) for life in lives)]
     for number, life in enumerate(lives, 1):
-        given, stored = _replies(life, rows, answered)
+        given, stored = _replies(life, rows, safe)
         found.safe_replies += given.total()
         found.replies_lost += [f"life {number}: {prompt}" for prompt in (given - stored).elements()]
         if "this is a bug" in life.said or "Traceback" in life.said:
@@ -79,13 +82,17 @@ async def audit(
     return found
 
 
+def _at_risk(at: float, life: Life) -> bool:
+    """Whether an answer may have been this killed life's, and too late to be stored."""
+    return life.status == -9 and life.over - _LAST_SECONDS < at < life.over + _ON_THE_WIRE
+
+
 def _replies(
     life: Life, rows: Sequence[Any], answered: Sequence[tuple[float, str]]
 ) -> tuple[Counter[str], Counter[str]]:
-    """What a life was given in time, and what it stored; one that was let to drain stores all."""
-    limit = life.over - (_LAST_SECONDS if life.status == -9 else 0.0)
+    """What was answered during a life, and what was stored of it."""
     began, over = (datetime.fromtimestamp(at, UTC) for at in (life.began, life.over))
-    given = Counter(prompt for at, prompt in answered if life.began <= at <= limit)
+    given = Counter(prompt for at, prompt in answered if life.began <= at <= life.over)
     return given, prompts([row for row in rows if began <= row.started <= over])
 
 

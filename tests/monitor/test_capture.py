@@ -274,5 +274,6 @@ async def test_what_happened_stands_among_the_events(url: str, tmp_path: Path, c
         (row,) = await rows(it.store, events, events.c.kind == "baseline")
     assert row.endpoint == "bot"
     assert row.text == (
-        "quality: baseline version 1 captured from 100 replies, accepted by config (baseline.auto_accept)"
+        "quality: baseline version 1 captured from 100 replies, score 1.00 (0.96 to 1.00, n 100), "
+        "accepted by config (baseline.auto_accept)"
     )

@@ -103,7 +103,7 @@ def test_a_drop_against_an_accepted_baseline_reads_like_this(watch: Watch) -> No
     ]
 
 
-def test_a_provisional_baseline_warns_at_most_and_names_the_next_step(watch: Watch) -> None:
+def test_a_provisional_baseline_warns_at_most_and_says_so(watch: Watch) -> None:
     assert text(signal(watch, "score", FELL, replace(BASELINE, state=PROVISIONAL))).split("\n") == [
         "WARNING bot: score down 12 points (8 to 15, n 80) since about 14:00 UTC",
         "  evidence: 12.3 nats, 8.8 needed",
@@ -128,6 +128,7 @@ def test_an_endpoint_that_is_down_reads_like_this(watch: Watch) -> None:
         "CRITICAL bot: endpoint down: 10 of 11 attempts failed (refused 6, server 2, timeout 2)",
         "  evidence: 12.3 nats, 8.8 needed",
         "  false alarms: this stream may raise one in 150 days",
+        "  next step: plumbline probe quality --endpoint bot",
         "  critical, open since 14:20 UTC, inc_1",
     ]
 

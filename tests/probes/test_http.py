@@ -155,6 +155,7 @@ async def test_an_answer_with_another_good_status_is_an_answer(fake: FakeLLM) ->
     [
         ({"body": "{{promt}}"}, "{{promt}} is no placeholder"),
         ({"body": [{"a": "x {{params.}}"}]}, "is no placeholder"),
+        ({"body": {1: "x"}}, "put it in quotes"),
         ({"reply": {"text": "a..b"}}, "is no step"),
         ({"reply": {"text": "a | upper"}}, "is no filter"),
         ({"reply": {"model": "m"}}, "needs `text`"),

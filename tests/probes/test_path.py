@@ -46,7 +46,7 @@ def test_a_path_leads_to_its_value(path: str, value: Any) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["", " ", "a..b", "a.", "a[", "a[x]", "a[0]b", "a[*]b", "a b", "a |", "| strip", "a || strip", "a | Strip",
+    ["", " ", "$.a", "a..b", "a.", "a[", "a[x]", "a[0]b", "a[*]b", "a b", "a |", "| strip", "a || strip", "a | Strip",
      'a | default("x', "a | default", 'a | strip("x")', "a | join(3)", '["a', '["\\x"]'],
 )  # fmt: skip
 def test_what_is_no_path_is_refused(path: str) -> None:

@@ -37,7 +37,7 @@ def test_the_story_is_told_from_baseline_to_truth():
         r"config  /\S+/plumbline\.yaml",
         r"page    http://127\.0\.0\.1:\d+/",
         r"capturing baseline version 1: 120 calls \(40 cases\), at most \$",
-        r"baseline version 1 captured from 120 replies, accepted by config",
+        r"baseline version 1 captured from 120 replies, score \S+ \(.* n 120\), accepted by config",
         r"simulator/demo-quality complete, 20/20 answered",
         r"DETECTED errors up",
         r"evidence      \S+ nats; \S+ were needed",
