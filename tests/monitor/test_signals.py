@@ -110,7 +110,6 @@ def test_a_provisional_baseline_warns_at_most_and_says_so(watch: Watch) -> None:
         "  false alarms: this stream may raise one in 150 days",
         "  baseline: version 3, provisional, of 2026-03-01 12:00 UTC",
         "  cases: basics/open",
-        "  next step: plumbline baseline accept quality --endpoint bot",
         "  The baseline behind this is provisional: nobody has accepted it yet.",
         "  warning, open since 14:20 UTC, inc_1",
     ]
