@@ -36,21 +36,31 @@ class Captures:
     detector: Callable[[str], Detector]
     draining: Callable[[], bool]
 
-    async def capture(self, watch: Watch, *, author: str, reason: str) -> Baseline | None:
+    async def capture(
+        self, watch: Watch, *, author: str, reason: str, if_missing: bool = False
+    ) -> Baseline | None:
         """Captures a baseline, or goes on with one; None where it was refused or cut short."""
-        async for _ in self.capturing(watch, author=author, reason=reason):
+        async for _ in self.capturing(watch, author=author, reason=reason, if_missing=if_missing):
             pass
         async with self.work.store.read() as connection:
             return await baselines.active(connection, *watch.key, watch.subject)
 
-    async def capturing(self, watch: Watch, *, author: str, reason: str) -> AsyncIterator[Progress]:
-        """The capture, step by step: how far it is after each chunk."""
+    async def capturing(
+        self, watch: Watch, *, author: str, reason: str, if_missing: bool = False
+    ) -> AsyncIterator[Progress]:
+        """The capture, step by step: how far it is after each chunk.
+
+        With `if_missing` nothing is begun where there is a baseline: another replica may have finished the
+        capture since the caller looked, and a second one would be paid for nothing.
+        """
         now = self.work.clock()
         async with self.work.store.write() as connection:
             await rounds.lock_endpoint(connection, watch.endpoint)  # two replicas begin one capture
             refused_before = await baselines.refused(connection, *watch.key)
             baseline = await baselines.capturing(connection, *watch.key, watch.subject)
             if baseline is None:
+                if if_missing and await baselines.active(connection, *watch.key, watch.subject) is not None:
+                    return
                 baseline = await baselines.begin(
                     connection,
                     id=self.work.new_id("bas", now),
@@ -74,15 +84,22 @@ class Captures:
             if state.refused or state.whole:
                 await self._finish(watch, baseline, state, rows, quietly=refused_before)
                 return
-            if not await self._chunk(watch, baseline, rows):
+            if not await self._chunk(watch, baseline):
                 return  # somebody else has a round open, or nothing could be asked: the next slot goes on
             async with self.work.store.read() as connection:
                 rows = await _captured(connection, baseline)
 
-    async def _chunk(self, watch: Watch, baseline: Baseline, rows: Sequence[Any]) -> bool:
-        now = self.work.clock()
-        claim = self.work.claim(watch, now, "baseline", capture.next_chunk(watch, rows), baseline.id)
+    async def _chunk(self, watch: Watch, baseline: Baseline) -> bool:
         async with self.work.store.write() as connection:
+            await rounds.lock_endpoint(connection, watch.endpoint)
+            # Looked up under the lock: another replica may have closed a chunk of it, or all of it, just now.
+            under_way = await baselines.capturing(connection, *watch.key, watch.subject)
+            if under_way is None or under_way.id != baseline.id:
+                return False
+            panel = capture.next_chunk(watch, await _captured(connection, baseline))
+            if not panel:
+                return True
+            claim = self.work.claim(watch, self.work.clock(), "baseline", panel, baseline.id)
             if not await self.work.open(connection, claim):
                 return False
         closed = await self.work.run(watch, claim)

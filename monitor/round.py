@@ -42,7 +42,9 @@ class Rounds:
         """
         claim = await self._claim_slot(watch, slot)
         if claim == "learning":
-            await self.captures.capture(watch, author="plumbline", reason="there was no baseline")
+            await self.captures.capture(
+                watch, author="plumbline", reason="there was no baseline", if_missing=True
+            )
         return claim if isinstance(claim, str) else await self._run(watch, claim)
 
     async def manual(self, watch: Watch) -> Closed | None:

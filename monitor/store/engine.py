@@ -44,7 +44,7 @@ _DRIVERS = {
 
 #: What PostgreSQL says when it is away or busy, by SQLSTATE: connection, login, no such database, rolled back
 #: for another's sake (deadlock), no resources, stopped by its operator, system; and a standby, which only reads.
-_AWAY = ("08", "28", "3D", "40", "53", "57", "58", "25006")
+_AWAY = ("08", "28", "3D", "40", "53", "57", "58", "25006", "55000")
 #: A file that is no database, or no longer one; what SQLite calls an "operational error" otherwise includes
 #: plain SQL mistakes, which are ours and must not look like an outage.
 _BROKEN_FILE = frozenset({"SQLITE_NOTADB", "SQLITE_CORRUPT"})

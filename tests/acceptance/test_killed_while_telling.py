@@ -53,7 +53,8 @@ class Scene:
         assert await self.life.ended() == -9, self.life.said
         setattr(self._slack, name, None)
         sending = [row.kind for row in await self.told() if row.state == "sending"]
-        assert len(sending) == 1
+        # Whoever has heard the answer may write it down, or even make the next call, before the kill arrives.
+        assert len(sending) in ({1} if self._when == "before" else {0, 1})
         await self._kept.expire()
         self.life = self._host.start(self._config)
 
@@ -82,10 +83,11 @@ async def test_an_incident_is_one_message_although_slack_kills_the_daemon_at_eac
         await scene.killed_at(posts)
         await until(lambda: scene.settled("opened"), "the opening is told")
         (message,) = slack.posts
-        assert slack.called("conversations.history")
+        assert when == "after" or slack.called("conversations.history")
         llm.skill = 1.0
         await scene.killed_at(edits)
-        await scene.killed_at(replies)
+        if not slack.thread(message.ts):
+            await scene.killed_at(replies)
         await until(lambda: scene.settled("resolved"), "the end is told")
         await scene.life.stop()
         told = await scene.told()

@@ -1,4 +1,4 @@
-"""A daemon whose lease ran out while it was cut off from the store does not take its own round from itself."""
+"""What is under way, or was just finished, is not begun once more: neither by oneself nor by another replica."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -10,8 +10,9 @@ from monitor.store.tables import replicas, rounds
 from tests.acceptance.books import asked, books, prompts
 from tests.acceptance.daemons import until
 from tests.acceptance.places import HOUR, place
+from tests.conftest import Clock
 from tests.fakes.llm import Asked, FakeLLM
-from tests.site import answers, daemon
+from tests.site import Site, answers, bench, daemon
 
 
 async def test_a_round_under_way_is_not_taken_over_by_the_daemon_that_runs_it(
@@ -57,3 +58,16 @@ async def test_a_round_under_way_is_not_taken_over_by_the_daemon_that_runs_it(
         (round,) = await kept.rounds("scheduled")
         assert (round.outcome, round.fence) == ("complete", 1)
         assert asked(llm) == prompts(await kept.results(round.id))
+
+
+async def test_a_capture_that_another_replica_has_just_finished_is_not_begun_again(
+    store_url: str, tmp_path: Path, clock: Clock
+) -> None:
+    async with FakeLLM(answers=answers()) as llm, bench(Site(tmp_path, store_url, llm.url), clock) as it:
+        await it.capture()  # the other replica: we had looked before, and saw no baseline
+        paid = len(llm.requests)
+        captures = it.runtime.captures
+        judging = await captures.capture(it.watch, author="plumbline", reason="test", if_missing=True)
+        assert judging is not None
+        assert judging.version == 1
+        assert len(llm.requests) == paid

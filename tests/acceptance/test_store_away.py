@@ -149,10 +149,6 @@ async def test_a_postgresql_database_that_is_gone_is_waited_for(
             await _on(server, f"ALTER DATABASE {name}_away RENAME TO {name}")
 
 
-@pytest.mark.xfail(
-    reason="SQLSTATE 55000, which PostgreSQL gives here, does not count as `away` in the store yet",
-    raises=AssertionError,
-)
 async def test_a_postgresql_database_that_lets_nobody_in_is_waited_for(
     postgres_url: str, postgres_template: tuple[str, str], tmp_path: Path, host: Host
 ) -> None:
