@@ -10,6 +10,7 @@ from monitor.store import ledger
 from monitor.store.engine import Store
 from monitor.store.errors import StoreUnavailable
 from monitor.store.rounds import Claim
+from monitor.watch import MAX_TOKENS
 from probes import Ask, Outcome, Usage
 
 #: Output tokens to set aside for where a case names no maximum.
@@ -17,8 +18,6 @@ _ASSUMED_OUTPUT = 1024
 #: Bytes of a prompt per token, low on purpose: a reservation should rather be too large. Bytes, because in
 #: scripts beyond Latin a character is a token or more.
 _BYTES_PER_TOKEN = 3
-#: What endpoints call the most output tokens that they may write.
-MAX_TOKENS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 
 _NANO_PER_USD = 1_000_000_000
 #: One dollar per million tokens is a thousand nano-dollars per token.

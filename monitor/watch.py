@@ -9,11 +9,12 @@ from monitor.config.model import BaselinePolicy, Config, Endpoint, Probe
 from monitor.drift.budget import run_lengths
 from monitor.grid import Grid
 from monitor.measures import MEASURES, Measure
-from monitor.purse import MAX_TOKENS
 from probes import Case, Scorer
 from probes.case import content_hash
 from rotation import Item, Pool
 
+#: What endpoints call the most output tokens that they may write.
+MAX_TOKENS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 #: A capture asks until there are this many replies, even where the pool is small.
 _REPLIES_TO_LEARN = 100
 

@@ -257,5 +257,7 @@ def _is_away(error: DBAPIError) -> bool:
 
 
 def _first_line(error: BaseException) -> str:
+    if isinstance(error, PoolTimeout):
+        return "other work has held every connection for too long"
     text = str(getattr(error, "orig", None) or error)
     return (text.splitlines() or [type(error).__name__])[0][:200]

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import update
 
 from alerts import Receipt
+from monitor.store import incidents
 from monitor.store.engine import Store
 from monitor.store.tables import notifications
 from tests.conftest import Clock
@@ -41,6 +42,21 @@ async def test_a_permanent_error_is_recorded_and_never_tried_again(store: Store,
     assert carrier.sent[1] == (incident, 2, False, None)
     assert not await desk.deliver()
     assert desk.metrics.notifications_failed.labels("oncall", "not_found")._value.get() == 1
+
+
+async def test_a_mended_channel_hears_the_newest_of_each_open_incident_that_it_had_refused(
+    store: Store, clock: Clock
+) -> None:
+    carrier = postman(refused(permanent=True), refused(permanent=True))
+    desk = Desk(store, clock, oncall=carrier)
+    incident = await desk.owe("bot", steps="ow")
+    assert await desk.deliver()
+    assert await desk.deliver()
+    assert not await desk.deliver()
+    assert await incidents.retry_failed(store, ["oncall"], clock()) == 1
+    assert await desk.deliver()
+    assert [(await desk.row(incident, seq)).state for seq in (1, 2)] == ["failed", "sent"]
+    assert await incidents.retry_failed(store, ["oncall"], clock()) == 0
 
 
 async def test_a_temporary_error_is_tried_again_later_and_later(store: Store, clock: Clock) -> None:

@@ -84,3 +84,12 @@ def test_an_empty_store_is_old_until_it_is_upgraded(plumbline):
     assert "it was empty" in plumbline("db", "upgrade").out
     assert plumbline("db", "check").code == 0
     assert "already" in plumbline("db", "upgrade").out
+
+
+def test_on_call_needs_no_secret_to_look(site, plumbline, incident):
+    site.config["endpoints"]["bot"]["api_key"] = "${A_KEY_THAT_IS_NOT_SET}"
+    site.write()
+    assert plumbline("probe", "quality").code == 3
+    for command in (("status",), ("incidents", "list"), ("baseline", "list", "quality")):
+        ended = plumbline(*command)
+        assert ended.code in (0, 1), ended.err
