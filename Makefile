@@ -8,7 +8,7 @@ REQUIREMENTS := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup demo test lint bench migration lock clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -18,9 +18,9 @@ setup: $(VENV)/dev.stamp ## Install Plumbline and the tools of its developers in
 demo: $(VENV)/run.stamp ## Watch a simulated endpoint get worse (SEED=n, DEMO_FAULT=none, DEMO_EXIT=1)
 	@$(BIN)/plumbline demo
 
-test: lint ## Check everything: style, types, import contracts, tests
+test: lint ## Check everything: style, types, import contracts, tests (ARGS="tests/rotation -k split")
 	@echo "== pytest"
-	@$(BIN)/python -m pytest -q -n 2
+	@$(BIN)/python -m pytest -q -n 2 $(ARGS)
 
 lint: $(VENV)/dev.stamp ## Check style, types and import contracts only
 	@echo "== ruff"
@@ -33,6 +33,17 @@ lint: $(VENV)/dev.stamp ## Check style, types and import contracts only
 
 bench: $(VENV)/dev.stamp ## Measure, beside the bare limits of this machine
 	@$(BIN)/python -m bench
+
+migration: $(VENV)/dev.stamp ## Write a migration for what changed in monitor/store/tables.py (M="what it does")
+	@rm -f $(VENV)/migration.db
+	@PLUMBLINE_STORE=sqlite+aiosqlite:///$(VENV)/migration.db $(BIN)/alembic upgrade head
+	@PLUMBLINE_STORE=sqlite+aiosqlite:///$(VENV)/migration.db $(BIN)/alembic revision --autogenerate -m "$(M)" \
+		--rev-id "$$(printf '%04d' $$(($$(ls migrations/versions/[0-9]*.py | wc -l) + 1)))"
+
+lock: $(VENV)/dev.stamp ## Upgrade every dependency and pin what came
+	@$(PIP) install --upgrade --upgrade-strategy eager -e '.[dev]'
+	@{ head -n 1 constraints.txt; $(PIP) freeze --exclude-editable; } > $(VENV)/constraints.txt
+	@mv $(VENV)/constraints.txt constraints.txt
 
 clean: ## Remove .venv and everything that the tools left behind
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
