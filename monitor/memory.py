@@ -2,7 +2,6 @@
 
 import gc
 
-
 #: Young objects before a collection, and collections before one of the next age. Measured by `make bench` on
 #: the probe path: 2.65 times the CPU of a bare loop with Python's own thresholds, 2.27 times with these.
 _THRESHOLDS = (10_000, 20, 20)
