@@ -14,7 +14,8 @@ from monitor.ids import RowIds
 from monitor.judge import NEVER_SENT
 from monitor.lag import LoopLag
 from monitor.metrics import Metrics
-from monitor.purse import Purse, cost_nano
+from monitor.price import cost_nano
+from monitor.purse import Purse
 from monitor.results import reply_row, result_row
 from monitor.secrets import Secrets
 from monitor.store import ledger, rounds

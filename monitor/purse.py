@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from monitor.config.model import Limits, Price
+from monitor.price import cost_nano
 from monitor.store import ledger
 from monitor.store.engine import Store
 from monitor.store.errors import StoreUnavailable
@@ -20,16 +21,6 @@ _ASSUMED_OUTPUT = 1024
 _BYTES_PER_TOKEN = 3
 
 _NANO_PER_USD = 1_000_000_000
-#: One dollar per million tokens is a thousand nano-dollars per token.
-_NANO_PER_TOKEN = 1_000
-
-
-def cost_nano(price: Price | None, usage: Usage) -> int | None:
-    """What a reply cost, in nano-dollars; None where the price or a count is unknown."""
-    if price is None or usage.input_tokens is None or usage.output_tokens is None:
-        return None
-    per_input, per_output = price.input_per_mtok * _NANO_PER_TOKEN, price.output_per_mtok * _NANO_PER_TOKEN
-    return round(usage.input_tokens * per_input + usage.output_tokens * per_output)
 
 
 def worst_nano(price: Price, ask: Ask, default_max_tokens: int | None) -> int:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from monitor.config.model import Price
-from monitor.purse import cost_nano
+from monitor.price import cost_nano
 from monitor.store.rounds import Claim
 from probes import Reply, Result
 

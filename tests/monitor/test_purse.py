@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from monitor.config.model import Limits, Price
-from monitor.purse import Purse, cost_nano, worst_nano
+from monitor.price import cost_nano
+from monitor.purse import Purse, worst_nano
 from monitor.store import ledger
 from monitor.store.engine import Store
 from monitor.store.errors import Superseded
