@@ -41,7 +41,10 @@ def create(path: Path, name: str, scopes: str, output: Output) -> None:
         as_json({"id": id, "name": name, "scopes": wanted, "token": plain})
         return
     say(plain)
-    say("This is the only time it is shown. Send it as `Authorization: Bearer plb_...`.", errors=True)
+    say(
+        "It is shown this once. Programs send it as `Authorization: Bearer plb_...`, people log in with it.",
+        errors=True,
+    )
 
 
 def list_tokens(path: Path, output: Output) -> None:

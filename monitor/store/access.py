@@ -12,7 +12,7 @@ from sqlalchemy import insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.store.engine import Store
-from monitor.store.tables import audits, tokens
+from monitor.store.tables import audits, metas, tokens
 
 #: What a token may be good for. `admin` is good for everything.
 SCOPES = ("read", "ingest", "review", "operate", "admin")
@@ -37,6 +37,18 @@ class Token:
     def allows(self, scope: str) -> bool:
         """Whether it is good for a scope."""
         return scope in self.scopes or ADMIN in self.scopes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Audited:
+    """One line of the audit trail: who did what to what, when and why."""
+
+    at: datetime
+    who: str
+    action: str
+    object: str
+    why: str
+    detail: Mapping[str, Any] | None
 
 
 async def create_token(
@@ -135,6 +147,24 @@ async def record(
             detail=None if detail is None else dict(detail),
         )
     )
+
+
+async def trail(connection: AsyncConnection, limit: int) -> list[Audited]:
+    """The newest lines of the audit trail, newest first."""
+    newest = select(audits).order_by(audits.c.at.desc(), audits.c.id.desc()).limit(limit)
+    return [
+        Audited(**{name: getattr(row, name) for name in Audited.__dataclass_fields__})
+        for row in await connection.execute(newest)
+    ]
+
+
+async def session_key(store: Store) -> bytes:
+    """The key that signs sessions: made once per store, so that all replicas share it, and never shown."""
+    key = metas.c.key == "session_key"
+    async with store.write() as connection:
+        made = store.insert(metas).values(key="session_key", value=secrets.token_hex(32))
+        await connection.execute(made.on_conflict_do_nothing())
+        return bytes.fromhex((await connection.execute(select(metas.c.value).where(key))).scalar_one())
 
 
 def _hash(plain: str) -> str:

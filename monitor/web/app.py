@@ -7,11 +7,14 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from monitor.config.model import Web
 from monitor.gauges import Gauges
+from monitor.store.access import session_key
 from monitor.store.errors import StoreError
-from monitor.web import exposition, health, pages
-from monitor.web.access import OPEN, CannotListen, Guard
+from monitor.web import exposition, health, login, pages, speed
+from monitor.web.access import GUARD, OPEN, Guard
 from monitor.web.daemon import DAEMON, GAUGES, Daemon
+from monitor.web.listener import Listener, listen
 
 log = logging.getLogger("plumbline.web")
 
@@ -19,8 +22,6 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 #: No request of ours carries more; traffic has a port and a limit of its own.
 _LARGEST_BODY = 64 * 1024
-#: How long answers under way may take when we stop.
-_GOODBYE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,64 +39,63 @@ _LOOK = ("GET", "HEAD")
 ROUTES: tuple[Entry, ...] = (
     Entry(methods=_LOOK, path="/", scope="read", handler=pages.status),
     Entry(methods=_LOOK, path="/api/v1/status", scope="read", handler=pages.status_json),
+    Entry(methods=_LOOK, path="/speed", scope="read", handler=speed.page),
+    Entry(methods=_LOOK, path="/api/v1/speed", scope="read", handler=speed.as_json),
     Entry(methods=_LOOK, path="/metrics", scope="read", handler=exposition.metrics),
     Entry(methods=_LOOK, path="/-/healthy", scope=OPEN, handler=health.healthy),
     Entry(methods=_LOOK, path="/-/ready", scope=OPEN, handler=health.ready),
     Entry(methods=("POST", "PUT"), path="/-/reload", scope="admin", handler=health.reload),
+    Entry(methods=_LOOK, path="/login", scope=OPEN, handler=login.show),
+    Entry(methods=("POST",), path="/login", scope=OPEN, handler=login.log_in),
+    Entry(methods=("POST",), path="/logout", scope=OPEN, handler=login.log_out),
     Entry(methods=_LOOK, path="/static/{name}", scope=OPEN, handler=pages.static),
 )
 
 _SCOPES = {(method, entry.path): entry.scope for entry in ROUTES for method in entry.methods}
 
-_GUARD: web.AppKey[Guard] = web.AppKey("guard", Guard)
-
-#: Nothing is loaded that is not ours, nothing runs that stands in the page, nobody frames it.
+#: Nothing is loaded that is not ours, nothing runs that stands in the page, nobody frames it. Other sites do
+#: not learn what was looked at; with `no-referrer` our own forms would come with an Origin of `null`.
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Server": "plumbline",
 }
 
 
 @asynccontextmanager
-async def serve(daemon: Daemon) -> AsyncIterator[int]:
-    """Listens on `web.listen` while the block runs; yields the port.
+async def serve(daemon: Daemon) -> AsyncIterator[Listener]:
+    """Answers on `web.listen` while the block runs; yields the open port.
 
     Raises:
         TokensMissing: Others can reach the port, and there is no token.
-        CannotListen: The address is taken, or not one of ours.
+        CannotListen: The address is taken or not one of ours, or its certificate cannot be used.
         StoreUnavailable: The database is away.
     """
-    settings, world = daemon.runtime.config.web, daemon.world
-    guard = Guard(daemon.store, world.clock, lambda: daemon.runtime.config.web)
+    world = daemon.world
+
+    def settings() -> Web:
+        return daemon.runtime.config.web
+
+    guard = Guard(daemon.store, world.clock, settings, key=await session_key(daemon.store))
     await guard.prepare()
     gauges = Gauges(daemon.store, daemon.runtime, daemon.channels, clock=world.clock, metrics=world.metrics)
     world.metrics.registry.register(gauges)
-    runner = web.AppRunner(build(daemon, guard, gauges), access_log=None, shutdown_timeout=_GOODBYE_SECONDS)
-    await runner.setup()
     try:
-        site = web.TCPSite(runner, settings.host, settings.port)
-        try:
-            await site.start()
-        except OSError as error:
-            raise CannotListen(
-                f"cannot listen on {settings.listen} ({error.strerror}); change web.listen"
-            ) from None
-        yield site.port
+        async with listen(build(daemon, guard, gauges), settings) as listener:
+            yield listener
     finally:
-        await runner.cleanup()
         world.metrics.registry.unregister(gauges)
 
 
 def build(daemon: Daemon, guard: Guard, gauges: Gauges) -> web.Application:
     """The application behind the port."""
     app = web.Application(middlewares=[_answer, _admit], client_max_size=_LARGEST_BODY)
-    app[DAEMON], app[_GUARD], app[GAUGES] = daemon, guard, gauges
+    app[DAEMON], app[GUARD], app[GAUGES] = daemon, guard, gauges
     for entry in ROUTES:
         for method in entry.methods:
             app.router.add_route(method, entry.path, entry.handler)
@@ -125,7 +125,7 @@ async def _admit(request: web.Request, handler: Handler) -> web.StreamResponse:
         scope = _SCOPES.get((request.method, resource.canonical))
         if scope is None:
             raise web.HTTPForbidden(text="this route has no scope\n")
-        await request.app[_GUARD].admit(request, scope)
+        await request.app[GUARD].admit(request, scope)
     return await handler(request)
 
 

@@ -4,6 +4,7 @@ import orjson
 from aiohttp import web
 
 from monitor.config.problem import ConfigInvalid
+from monitor.web.access import GUARD, visitor_of
 from monitor.web.daemon import DAEMON
 from rotation import CaseFileInvalid
 
@@ -34,4 +35,6 @@ async def reload(request: web.Request) -> web.Response:
     except (ConfigInvalid, CaseFileInvalid) as error:
         lines = [*(str(problem) for problem in error.problems), "the config that was running stays"]
         return web.Response(text="\n".join(lines) + "\n", status=400)
+    visitor = visitor_of(request)
+    await request.app[GUARD].audit(request, "reload", "config", token=visitor.token if visitor else None)
     return web.Response(text="\n".join(said or ["nothing changed"]) + "\n")

@@ -12,7 +12,9 @@ from monitor.store.overview import overview
 from monitor.store.views import Overview
 from monitor.version import VERSION
 from monitor.web import drawing, words
+from monitor.web.access import visitor_of
 from monitor.web.daemon import DAEMON, now
+from monitor.web.origin import way_up
 
 _FOLDER = Path(__file__).parent
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -21,11 +23,12 @@ _STATIC = {path.name: path.read_bytes() for path in (_FOLDER / "static").iterdir
 
 _WORDS = (
     *("reading", "moved", "evidence", "days", "when", "ago", "until", "every"),
-    *("money", "outcomes", "grounds"),
+    *("money", "outcomes", "grounds", "figure", "within"),
 )
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """What every page of ours is written with: nothing that is not known, nothing unescaped."""
     made = Environment(
         loader=FileSystemLoader(_FOLDER / "templates"),
         autoescape=True,
@@ -39,13 +42,13 @@ def _environment() -> Environment:
     return made
 
 
-_TEMPLATE = _environment().get_template("status.html")
+_TEMPLATE = environment().get_template("status.html")
 
 
 async def status(request: web.Request) -> web.Response:
     """The page. It is written in a thread: probes that are being timed must not wait for it."""
     seen = await _look(request)
-    page = await asyncio.to_thread(_TEMPLATE.render, o=seen)
+    page = await asyncio.to_thread(_TEMPLATE.render, o=seen, who=visitor_of(request), up=way_up(request))
     return web.Response(text=page, content_type="text/html")
 
 

@@ -34,10 +34,31 @@ def _scale(unit: str, mean: float) -> tuple[float, int, str, str]:
         return 1.0, 2 if mean < 10 else 1, "", " s"
     if unit == "tokens":
         return 1.0, 0 if mean >= 10 else 1, "", " tokens"
+    if unit == "tokens a second":
+        return 1.0, 0 if mean >= 100 else 1, "", "/s"
+    if unit == "share":
+        return 100.0, 0, "", " %"
     if unit == "dollars":
         places = 2 if mean <= 0 else max(2, 1 - math.floor(math.log10(mean)))
         return 1.0, places, "$", ""
     return 1.0, 2, "", ""
+
+
+def figure(unit: str, value: float) -> str:
+    """A value in human units: "412 ms", "$0.0012"."""
+    scale, digits, before, after = _scale(unit, value)
+    return f"{before}{value * scale:,.{digits}f}{after}"
+
+
+def within(unit: str, value: float, low: float | None, high: float | None) -> str:
+    """The interval of a value in its own units, without them: "380 to 444"; what n cannot bound is left open."""
+    scale, digits, _, _ = _scale(unit, value)
+    lowest, highest = (None if each is None else f"{each * scale:,.{digits}f}" for each in (low, high))
+    if lowest is None and highest is None:
+        return "too few to say"
+    if lowest is None:
+        return f"at most {highest}"
+    return f"at least {lowest}" if highest is None else f"{lowest} to {highest}"
 
 
 def moved(verdict: Verdict) -> tuple[str, str]:

@@ -8,6 +8,7 @@ async function refresh() {
   if (document.hidden || selecting) return;
   try {
     const answer = await fetch(location.pathname, { cache: "no-store" });
+    if (answer.status === 401) return location.reload(); // the session is over; the page leads to the login
     if (!answer.ok) throw new Error(String(answer.status));
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     document.getElementById("live").replaceWith(document.adoptNode(page.getElementById("live")));

@@ -7,7 +7,8 @@ from sqlalchemy import select
 
 from monitor.store import access
 from monitor.store.tables import audits, tokens
-from monitor.web.access import CannotListen, TokensMissing, is_loopback
+from monitor.web.access import CannotListen, TokensMissing
+from monitor.web.origin import is_loopback
 from tests.conftest import Clock
 from tests.monitor.web.served import Port, served
 from tests.site import Bench, Site, bench

@@ -94,6 +94,21 @@ async def test_a_new_endpoint_says_what_it_waits_for(port: Port) -> None:
     assert "No round yet" in page.text
 
 
+async def test_an_endpoint_without_a_baseline_says_what_watches_it(
+    port: Port, it: Bench, clock: Clock
+) -> None:
+    it.site.config["baseline"] = {"capture": False}
+    await it.reload()
+    await it.run(clock, 2)
+    page = await _page(port)
+    assert "No baseline." in page.text
+    assert "Watched by ADWIN, which sees only large changes." in page.text
+    assert "To capture one: plumbline baseline capture quality --endpoint bot" in page.text
+    assert "2 of the first 20 rounds seen" in page.text
+    assert "The next slot captures one" not in page.text
+    assert "To accept it" not in page.text
+
+
 async def test_an_unfinished_capture_says_how_far_it_is(
     port: Port, it: Bench, llm: FakeLLM, clock: Clock
 ) -> None:
@@ -157,8 +172,9 @@ async def test_nothing_in_the_page_needs_what_its_policy_forbids(
     page = await _page(port)
     names = {name for _, attributes in page.tags for name in attributes}
     assert not {name for name in names if name.startswith("on") or name == "style"}
-    assert not {tag for tag, _ in page.tags} & {"style", "img", "iframe", "form", "object", "a"}
+    assert not {tag for tag, _ in page.tags} & {"style", "img", "iframe", "form", "object"}
     loaded = {v for _, attributes in page.tags for k, v in attributes.items() if k in ("href", "src")}
+    assert "speed" in loaded
     for path in loaded:
         assert (await port.get(f"/{path}"))[0] == 200
 

@@ -19,7 +19,7 @@ from tests.site import Bench
 def _built(it: Bench) -> web.Application:
     world = it.runtime.world
     daemon = Daemon(world=world, store=it.store, runtime=it.runtime)
-    guard = Guard(it.store, world.clock, lambda: it.runtime.config.web)
+    guard = Guard(it.store, world.clock, lambda: it.runtime.config.web, key=b"k" * 32)
     gauges = Gauges(it.store, it.runtime, daemon.channels, clock=world.clock, metrics=world.metrics)
     return build(daemon, guard, gauges)
 
@@ -36,6 +36,8 @@ def test_every_route_has_a_scope_in_the_table(it: Bench) -> None:
     assert {entry.path for entry in ROUTES if entry.scope == OPEN} == {
         "/-/healthy",
         "/-/ready",
+        "/login",
+        "/logout",
         "/static/{name}",
     }
 
@@ -84,7 +86,7 @@ async def test_every_answer_carries_the_headers_that_keep_a_browser_safe(
     assert policy.startswith("default-src 'none'")
     assert "unsafe" not in policy
     assert headers["X-Content-Type-Options"] == "nosniff"
-    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["Referrer-Policy"] == "same-origin"
     assert headers["Server"] == "plumbline"
     assert headers["Cache-Control"] == ("max-age=300" if path.startswith("/static/r") else "no-store")
 
