@@ -35,7 +35,18 @@ class Timings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Usage:
-    """Tokens as the endpoint counted them; None where it did not say."""
+    """Tokens as the endpoint counted them; None where it did not say.
+
+    One convention for every protocol: `input_tokens` are all that were read, those from a cache included;
+    `output_tokens` are all that were written, reasoning included. A client whose protocol counts otherwise
+    adds up.
+
+    Attributes:
+        input_tokens: All input.
+        output_tokens: All output.
+        cached_tokens: The part of the input that was read from a cache.
+        reasoning_tokens: The part of the output that was reasoning.
+    """
 
     input_tokens: int | None = None
     output_tokens: int | None = None

@@ -16,6 +16,15 @@ class Output(StrEnum):
     JSON = "json"
 
 
+class SpeedBy(StrEnum):
+    """How requests are told apart where their speed is shown."""
+
+    ENDPOINT = "endpoint"
+    PROBE = "probe"
+    TAG = "tag"
+    ROUND = "round"
+
+
 ConfigFile = Annotated[
     Path, typer.Option("--config", "-c", envvar="PLUMBLINE_CONFIG", help="The config file.")
 ]

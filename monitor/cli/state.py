@@ -17,6 +17,7 @@ from monitor.cli.opening import now, open_store, read_config
 from monitor.cli.options import Output
 from monitor.cli.plan import ANY_KEY, watches_of
 from monitor.cli.show import Columns, as_json, listing, moment, say, seconds, share, usd
+from monitor.cli.speed import Short, look_short, tell_short
 from monitor.config.model import Config
 from monitor.drift.detector import VerdictKind
 from monitor.measures import MEASURES
@@ -52,28 +53,31 @@ class _Configured:
 def show_status(path: Path, output: Output) -> Code:
     """Shows everything that is watched; a finding is an open incident."""
     config, plugins = read_config(path, secrets=False).config, Plugins()
-    cases = read_all(config, Scorers(plugins))
-    seen = asyncio.run(_look(config, cases, plugins))
-    if output is Output.JSON:
+    cases = read_all(config, Scorers(plugins, config.endpoints))
+    seen, short = asyncio.run(_look(config, cases, plugins, brief=output is Output.TABLE))
+    if short is None:
         as_json(orjson.loads(pages.as_json(seen)))
     else:
-        _tell(seen)
+        _tell(seen, short)
     return Code.FINDING if seen.incidents else Code.OK
 
 
-async def _look(config: Config, cases: Mapping[str, Sequence[Case]], plugins: Plugins) -> Overview:
+async def _look(
+    config: Config, cases: Mapping[str, Sequence[Case]], plugins: Plugins, *, brief: bool
+) -> tuple[Overview, Short | None]:
     async with open_store(config) as store:
         async with store.read() as connection:
             key = (await connection.execute(select(metas.c.value).where(metas.c.key == "split_key"))).scalar()
         watches = watches_of(config, cases, plugins, bytes.fromhex(key) if key else ANY_KEY)
         running = _Configured(config, {watch.key: watch for watch in watches})
-        return await overview(store, running, now())
+        return await overview(store, running, now()), await look_short(store) if brief else None
 
 
-def _tell(seen: Overview) -> None:
+def _tell(seen: Overview, short: Short) -> None:
     say(seen.sentence)
     say(f"daemon: {_since(seen.daemon_seen, seen.at)}")
     listing(list(_rows(seen)), _STREAMS, Output.TABLE, nothing="no streams yet")
+    tell_short(short)
     for endpoint in seen.endpoints:
         if endpoint.detail:
             say(f"{endpoint.name}: {endpoint.standing}: {endpoint.detail}")

@@ -95,9 +95,15 @@ def _usage(usage: object) -> Usage:
     if not isinstance(usage, dict):
         return Usage()
     into, out = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
+    read, written = count(usage.get("prompt_tokens")), count(usage.get("completion_tokens"))
+    reasoning = count(out.get("reasoning_tokens")) if isinstance(out, dict) else None
+    if reasoning and read is not None and written is not None:
+        # Some servers (Grok) count reasoning beside the output; their total tells.
+        beside = usage.get("total_tokens") == read + written + reasoning
+        written = count(written + reasoning) if beside else written
     return Usage(
-        input_tokens=count(usage.get("prompt_tokens")),
-        output_tokens=count(usage.get("completion_tokens")),
+        input_tokens=read,
+        output_tokens=written,
         cached_tokens=count(into.get("cached_tokens")) if isinstance(into, dict) else None,
-        reasoning_tokens=count(out.get("reasoning_tokens")) if isinstance(out, dict) else None,
+        reasoning_tokens=reasoning,
     )

@@ -43,6 +43,13 @@ async def test_an_answer_comes_whole_with_usage_and_identity(fake: FakeLLM, stre
     assert (answer.timings.first_token is not None) is stream
 
 
+def test_input_that_the_protocol_counts_apart_is_added_up() -> None:
+    apart = {"input_tokens": 5, "cache_read_input_tokens": 3, "cache_creation_input_tokens": 2}
+    answer = AnthropicMessage()
+    answer.add({"type": "message", "content": [], "usage": {**apart, "output_tokens": 4}}, None)
+    assert answer.usage == Usage(input_tokens=10, output_tokens=4, cached_tokens=3)
+
+
 @pytest.mark.parametrize("stream", [True, False])
 async def test_tool_use_comes_as_a_tool_call(fake: FakeLLM, stream: bool) -> None:
     fake.behave(tool_calls=[CALL, CALL | {"id": "toolu_2", "function": {"name": "now", "arguments": "{}"}}])

@@ -176,6 +176,16 @@ async def test_a_stream_that_does_not_name_its_type_is_read(fake: FakeLLM, conte
     assert (await ask(fake)).text == "hello"
 
 
+@pytest.mark.parametrize(("total", "output"), [(17, 12), (10, 5), (99, 5), (None, 5)])
+async def test_reasoning_that_a_server_counts_beside_the_output_is_added_to_it(
+    fake: FakeLLM, total: int | None, output: int
+) -> None:
+    usage = {"prompt_tokens": 5, "completion_tokens": 5, "total_tokens": total}
+    usage["completion_tokens_details"] = {"reasoning_tokens": 7}  # type: ignore[assignment]  # JSON
+    fake.raw = [piece("stop", content="hi"), event(choices=[], usage=usage), DONE]
+    assert (await ask(fake)).usage == Usage(input_tokens=5, output_tokens=output, reasoning_tokens=7)
+
+
 async def test_a_usage_chunk_without_choices_is_read(fake: FakeLLM) -> None:
     usage = {"prompt_tokens": 5, "completion_tokens": 2, "completion_tokens_details": {"reasoning_tokens": 1}}
     fake.raw = [piece("stop", content="hi"), event(choices=[], usage=usage), DONE]
@@ -299,7 +309,7 @@ async def test_a_plain_session_works_without_connection_timings(fake: FakeLLM) -
         ({"url": "127.0.0.1:9200"}, "http:// or https://"),
         ({"url": f"http://user:{KEY}@host/v1"}, "credentials"),
         ({"url": f"http://{'a' * 70}.example/v1"}, "host name"),
-        ({"url": "http://host:99999/v1"}, "Port out of range"),
+        ({"url": "http://host:99999/v1"}, "is no web address"),
         ({"model": ""}, "at least 1 character"),
         ({"api_key": f"{KEY}\nX: y"}, "control character"),
         ({"headers": {"a b": KEY}}, "letters"),
