@@ -7,7 +7,7 @@ from typing import Any
 from probes.outcome import ENDPOINT_FAILURES, NETWORK_FAILURES, Outcome
 
 #: Our own lateness may be at most this share of a measured time; beyond it the time says nothing.
-_TRUSTED_LAG = 0.1
+TRUSTED_LAG = 0.1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,7 +20,9 @@ class Measure:
         higher_is_better: Which way is good.
         detector: Name of its default detector in `plumbline.detectors`.
         alarms: Whether it may raise incidents and shares the false-alarm budget, or is only watched.
-        needs_baseline: Whether it can be judged before a baseline was captured.
+        needs_baseline: Whether `detector` needs a captured baseline.
+        without_baseline: Name of the detector that judges until there is one, where none is captured by itself; empty
+            where none is needed.
         scored: Whether its reference depends on how replies are scored, and not only on what is asked.
         of: The value of a stored result, or None where it has none.
     """
@@ -31,6 +33,7 @@ class Measure:
     detector: str
     alarms: bool
     needs_baseline: bool
+    without_baseline: str
     scored: bool
     of: Callable[[Any], float | None]
 
@@ -57,7 +60,7 @@ def _failed(row: Any) -> float | None:
 def _seconds(name: str) -> Callable[[Any], float | None]:
     def value(row: Any) -> float | None:
         seconds: float | None = getattr(row, name)
-        if row.outcome != Outcome.OK or seconds is None or seconds <= 0 or row.lag > _TRUSTED_LAG * seconds:
+        if row.outcome != Outcome.OK or seconds is None or seconds <= 0 or row.lag > TRUSTED_LAG * seconds:
             return None
         return seconds
 
@@ -79,6 +82,7 @@ def _measure(
         "higher_is_better": False,
         "alarms": True,
         "needs_baseline": True,
+        "without_baseline": "adwin" if unit == "score" else "adwin-log",
         "scored": False,
     }
     return Measure(name=name, unit=unit, detector=detector, of=of, **{**plain, **changes})
@@ -88,7 +92,7 @@ MEASURES: dict[str, Measure] = {
     measure.name: measure
     for measure in (
         _measure("score", "score", "paired", _score, higher_is_better=True, scored=True),
-        _measure("errors", "failures", "failures", _failed, needs_baseline=False),
+        _measure("errors", "failures", "failures", _failed, needs_baseline=False, without_baseline=""),
         _measure("latency", "seconds", "ranks", _seconds("elapsed")),
         _measure("time_to_first_token", "seconds", "ranks", _seconds("first_token")),
         _measure("output_tokens", "tokens", "ranks", _output_tokens),

@@ -211,7 +211,7 @@ async def _stale(connection: AsyncConnection, endpoint: str, subject: str) -> st
     )
     mine = select(stream_table.c.id).where(stream_table.c.endpoint == endpoint)
     await connection.execute(delete(detector_states).where(detector_states.c.stream_id.in_(mine)))
-    return f"{endpoint}: model or params changed; the baseline is stale and a new one will be captured"
+    return f"{endpoint}: model or params changed; the baseline is stale until a new one is captured"
 
 
 async def _remove(

@@ -15,11 +15,22 @@ from monitor.store import baselines, streams
 from monitor.store.engine import Store
 from monitor.store.rounds import Claim
 from monitor.store.tables import detector_snapshots, results, rounds
-from monitor.watch import Watch
+from monitor.watch import NO_BASELINE, Watch
 
 
 class NothingToReplay(Exception):
     """The stream has no snapshot since its config was last read: it was not judged yet."""
+
+
+def judging(own: str, measure: Measure, base: str) -> str:
+    """Which detector judges a stream.
+
+    Args:
+        own: The stream's own one.
+        measure: What the stream measures.
+        base: What it is judged against, see `Watch.windowed`.
+    """
+    return measure.without_baseline if measure.needs_baseline and base.startswith(NO_BASELINE) else own
 
 
 async def keep_snapshot(
@@ -94,11 +105,12 @@ async def replayed(
         kept = await streams.newest_snapshot(connection, stream.id)
         if kept is None:
             raise NothingToReplay(f"{watch.endpoint}/{watch.probe} {measure.name} was not judged yet")
-        slot, _, state, reference = kept
+        slot, base, state, reference = kept
         judged = await _judged_since(connection, watch, measure, slot)
         rows = await _results_of(connection, watch, judged)
     past = (_round(watch, measure, each, rows.get(each.id, ())) for each in judged)
-    return replay(detector(stream.detector), state, reference, (round for round in past if round is not None))
+    judge = detector(judging(stream.detector, measure, base))
+    return replay(judge, state, reference, (round for round in past if round is not None))
 
 
 async def _judged_since(

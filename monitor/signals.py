@@ -5,11 +5,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from alerts import Incident, Rule, Severity, Signal, state_key
+from monitor.drift.adwin import ROUNDS_TOLD
 from monitor.drift.detector import Verdict, VerdictKind
 from monitor.measures import MEASURES, Measure
 from monitor.store.baselines import ACCEPTED, Baseline
 from monitor.watch import Watch
 from probes import Outcome
+from rotation import HELD_OUT, OPEN
 
 #: A drop whose interval lies wholly beyond this is critical (the design's severities).
 _CRITICAL_DROP = 0.05
@@ -17,6 +19,8 @@ _CRITICAL_DROP = 0.05
 _DOWN_SHARE = 0.5
 #: From this share of a round on, being slowed down is worth a warning.
 _RATE_LIMITED_SHARE = 0.2
+#: What people read where there is none to be compared with.
+WITHOUT_BASELINE = "none: compared with its own last rounds by ADWIN, which sees only large changes"
 #: How often an open incident's wording may change while nothing of weight does.
 _REWORD = timedelta(minutes=10)
 
@@ -40,7 +44,7 @@ def verdict_signal(
     `outcomes` holds what says something about the endpoint, see `judge.held_against`.
     """
     known = verdict.kind is not VerdictKind.LEARNING
-    provisional = measure.needs_baseline and (baseline is None or baseline.state != ACCEPTED)
+    unaccepted = measure.needs_baseline and (baseline is None or baseline.state != ACCEPTED)
     failed = _failed(outcomes)
     down = measure.name == "errors" and failed >= _DOWN_SHARE * max(1, sum(outcomes.values()))
     return Signal(
@@ -48,9 +52,9 @@ def verdict_signal(
         labels={**watch.labels, "measure": measure.name},
         value=float(verdict.kind is VerdictKind.CHANGED) if known else None,
         at=at,
-        severity=_severity(measure, verdict, provisional, down),
+        severity=_severity(measure, verdict, unaccepted, down),
         summary=_down(outcomes) if down else describe(measure, verdict),
-        facts=_facts(watch, measure, verdict, baseline, provisional) | dict(extra),
+        facts=_facts(watch, measure, verdict, baseline) | dict(extra),
     )
 
 
@@ -168,13 +172,13 @@ def _hundredth(value: float) -> str:
     return "0" if text == "-0" else text
 
 
-def _severity(measure: Measure, verdict: Verdict, provisional: bool, down: bool) -> Severity:
+def _severity(measure: Measure, verdict: Verdict, unaccepted: bool, down: bool) -> Severity:
     if down:
         return Severity.CRITICAL
     if verdict.direction not in (measure.worse, None):
         return Severity.INFO
     beyond = verdict.high is not None and verdict.high <= -_CRITICAL_DROP
-    critical = measure.name == "score" and beyond and not provisional
+    critical = measure.name == "score" and beyond and not unaccepted
     return Severity.CRITICAL if critical else Severity.WARNING
 
 
@@ -188,27 +192,36 @@ def _down(outcomes: Mapping[str, int]) -> str:
     return f"endpoint down: {_failed(outcomes)} of {sum(outcomes.values())} attempts failed ({words})"
 
 
-def _facts(
-    watch: Watch, measure: Measure, verdict: Verdict, baseline: Baseline | None, provisional: bool
-) -> dict[str, Any]:
+def _facts(watch: Watch, measure: Measure, verdict: Verdict, baseline: Baseline | None) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "evidence": f"{verdict.evidence:.1f} nats, {verdict.threshold:.1f} needed",
     }
     rounds = watch.run_lengths.get(measure.name)
     if rounds is not None:
         facts["false alarms"] = f"this stream may raise one in {_days(rounds / watch.grid.per_day)}"
-    if baseline is not None and measure.needs_baseline:
-        facts["baseline"] = (
-            f"version {baseline.version}, {baseline.state}, of {baseline.created:%Y-%m-%d %H:%M} UTC"
-        )
-    worst = [key for key in verdict.cases if watch.splits.get(key) == "open"]
-    if worst and measure.name != "errors":  # which case met a failure is chance
-        facts["cases"] = ", ".join(worst[:3])
-    if provisional:
+    if measure.needs_baseline:
+        facts["baseline"] = WITHOUT_BASELINE if baseline is None else _named(baseline)
+    if measure.name != "errors" and (worst := _worst(watch, verdict)):  # which case met a failure is chance
+        facts["cases"] = worst
+    if measure.needs_baseline and baseline is not None and baseline.state != ACCEPTED:
         facts["provisional"] = True
+    if measure.needs_baseline and baseline is None:
+        facts["ends"] = f"when it is back, or after {ROUNDS_TOLD} rounds: then this level is the usual one"
     if measure.name == "errors":
         facts["next step"] = f"plumbline probe {watch.probe} --endpoint {watch.endpoint}"
     return facts
+
+
+def _worst(watch: Watch, verdict: Verdict) -> str:
+    """The cases that moved most; held-out ones are counted beside them, never named."""
+    named = [key for key in verdict.cases if watch.splits.get(key) == OPEN]
+    hidden = sum(watch.splits.get(key) == HELD_OUT for key in verdict.cases)
+    more = f" and {hidden} held-out case{'s' if hidden > 1 else ''}" if named and hidden else ""
+    return ", ".join(named[:3]) + more
+
+
+def _named(baseline: Baseline) -> str:
+    return f"version {baseline.version}, {baseline.state}, of {baseline.created:%Y-%m-%d %H:%M} UTC"
 
 
 def _days(days: float) -> str:

@@ -1,5 +1,6 @@
 """Every stream of one round, judged against the active baseline: verdicts, states, and what was learnt."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ from monitor.drift.detector import Detector, Reference, Step, Verdict, VerdictKi
 from monitor.drift.replay import apply
 from monitor.judge import as_round, observations
 from monitor.measures import MEASURES, Measure
-from monitor.replay import keep_snapshot
+from monitor.replay import judging, keep_snapshot
 from monitor.stat import Stat, summarise
 from monitor.store import baselines, streams
 from monitor.store.baselines import Baseline
@@ -74,11 +75,11 @@ class Hearing:
         share = measure.unit in ("score", "failures")
         stat = summarise([each.value for each in seen], weights, share=share)
         before = streams.verdict_from(stream.verdict) if stream.verdict else _LEARNING
-        if measure.needs_baseline and self.baseline is None:
+        if measure.needs_baseline and self.baseline is None and watch.baseline.capture:
             return Judged(measure=measure, verdict=_LEARNING, stat=stat, became_changed=False)
         if not seen:
             return Judged(measure=measure, verdict=before, stat=stat, became_changed=False)
-        detector = self.detector(stream.detector)
+        detector = self.detector(judging(stream.detector, measure, self._base(measure)))
         known = (
             stream.state is not None
             and stream.baseline == self._base(measure)
@@ -88,7 +89,12 @@ class Hearing:
         reference = await self._reference(measure, [each.case for each in seen])
         await self._keep_snapshot(stream.id, measure, state, anew=not known)
         round = as_round(*watch.key, self.claim.slot, seen, watch.run_lengths.get(measure.name))
-        step = detector.update(state, reference, round)
+        # In a thread where the first call may take a second, to import what only few need.
+        step = (
+            await asyncio.to_thread(detector.update, state, reference, round)
+            if measure.needs_baseline and self.baseline is None
+            else detector.update(state, reference, round)
+        )
         await streams.save_state(
             self.connection,
             self.store,
@@ -105,8 +111,10 @@ class Hearing:
         return Judged(measure=measure, verdict=step.verdict, stat=stat, became_changed=fresh)
 
     def _base(self, measure: Measure) -> str:
-        """What the measure is judged against; empty where it needs no baseline."""
-        return self.baseline.id if self.baseline is not None and measure.needs_baseline else ""
+        """What the measure is judged against: a baseline, its own window, or nothing (empty)."""
+        if not measure.needs_baseline:
+            return ""
+        return self.watch.windowed(measure) if self.baseline is None else self.baseline.id
 
     def _prior(self, measure: Measure) -> Mapping[str, float]:
         fits = self.baseline.fits if self.baseline is not None and measure.needs_baseline else {}

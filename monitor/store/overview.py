@@ -195,13 +195,11 @@ def _standing(streams: Sequence[StreamView], *, overdue: bool) -> str:
 
 def _stream(watch: Watch, row: Any, baseline: BaselineView) -> StreamView:
     measure = MEASURES[row.measure]
+    standing = baseline.state in (baselines.ACCEPTED, baselines.PROVISIONAL)
+    judged_without = not measure.needs_baseline or standing or not watch.baseline.capture
     verdict = verdict_from(row.verdict) if row.verdict else Verdict(kind=VerdictKind.LEARNING)
     why = one_line(verdict.note)
     if not row.verdict:
-        judged_without = not measure.needs_baseline or baseline.state in (
-            baselines.ACCEPTED,
-            baselines.PROVISIONAL,
-        )
         why = "no reply has carried it yet" if judged_without else "no baseline to compare with yet"
     rounds = watch.run_lengths.get(row.measure)
     shown = tuple(case for case in verdict.cases if watch.splits.get(case) == "open")
@@ -249,6 +247,9 @@ def _baseline(watch: Watch, read: _Read) -> BaselineView:
         if shown is not None:
             refused = shown.state == baselines.REFUSED
             notes.append(one_line(shown.reason) if refused else "the endpoint's model or params changed")
+    if active is None and capturing is None and not watch.baseline.capture:
+        notes.append("watched by ADWIN, which sees only large changes")
+        step = f"plumbline baseline capture {watch.probe} --endpoint {watch.endpoint}"
     return BaselineView(
         state=shown.state if shown is not None else "none",
         version=shown.version if shown is not None else None,

@@ -98,7 +98,7 @@ def test_a_drop_against_an_accepted_baseline_reads_like_this(watch: Watch) -> No
         "  evidence: 12.3 nats, 8.8 needed",
         "  false alarms: this stream may raise one in 150 days",
         "  baseline: version 3, accepted, of 2026-03-01 12:00 UTC",
-        "  cases: basics/open",
+        "  cases: basics/open and 1 held-out case",
         "  critical, open since 14:20 UTC, inc_1",
     ]
 
@@ -109,7 +109,7 @@ def test_a_provisional_baseline_warns_at_most_and_says_so(watch: Watch) -> None:
         "  evidence: 12.3 nats, 8.8 needed",
         "  false alarms: this stream may raise one in 150 days",
         "  baseline: version 3, provisional, of 2026-03-01 12:00 UTC",
-        "  cases: basics/open",
+        "  cases: basics/open and 1 held-out case",
         "  The baseline behind this is provisional: nobody has accepted it yet.",
         "  warning, open since 14:20 UTC, inc_1",
     ]
@@ -143,6 +143,18 @@ def test_a_wrong_key_reads_like_this(watch: Watch) -> None:
     assert text(wrong).split("\n") == [
         "WARNING bot: the endpoint refuses us: HTTP 401, the key is wrong",
         "  next step: check endpoints.bot in the config, then reload",
+        "  warning, open since 14:20 UTC, inc_1",
+    ]
+
+
+def test_a_change_without_a_baseline_warns_at_most_and_says_so(watch: Watch) -> None:
+    said = text(signal(watch, "score", replace(FELL, cases=()), baseline=None)).split("\n")
+    assert said == [
+        "WARNING bot: score down 12 points (8 to 15, n 80) since about 14:00 UTC",
+        "  evidence: 12.3 nats, 8.8 needed",
+        "  false alarms: this stream may raise one in 150 days",
+        "  baseline: none: compared with its own last rounds by ADWIN, which sees only large changes",
+        "  ends: when it is back, or after 96 rounds: then this level is the usual one",
         "  warning, open since 14:20 UTC, inc_1",
     ]
 
