@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,17 +10,20 @@ from typing import Any
 
 from prometheus_client import Gauge
 
+from monitor.config.model import Endpoint
 from monitor.ids import RowIds
 from monitor.judge import NEVER_SENT
+from monitor.judges import Judges
 from monitor.lag import LoopLag
 from monitor.metrics import Metrics
-from monitor.price import cost_nano
+from monitor.price import result_nano
 from monitor.purse import Purse
 from monitor.results import reply_row, result_row
 from monitor.secrets import Secrets
 from monitor.store import ledger, rounds
 from monitor.store.engine import Store
 from monitor.store.errors import StoreUnavailable, Superseded
+from monitor.store.ledger import Bill
 from monitor.store.rounds import Claim
 from monitor.watch import Watch
 from probes import Ask, Client, Outcome, Result, run
@@ -32,11 +35,16 @@ _FLUSH_SECONDS = 0.5
 _STORE_RETRY_SECONDS = 1.0
 
 
+async def _nothing() -> None:
+    """What is done first where there is nothing to do."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Asker:
     """What asking needs besides the claim itself.
 
     Attributes:
+        judge: Endpoint -> its settings and client, for scorers that ask one.
         under_way: Ids of the rounds that this process is asking at this moment, whatever their leases say.
     """
 
@@ -46,10 +54,20 @@ class Asker:
     lag: LoopLag
     metrics: Metrics
     draining: Callable[[], bool]
+    judge: Callable[[str], tuple[Endpoint, Client]]
     under_way: set[str] = field(default_factory=set)
 
-    async def work(self, watch: Watch, claim: Claim, client: Client, done: frozenset[int]) -> bool:
+    async def work(
+        self,
+        watch: Watch,
+        claim: Claim,
+        client: Client,
+        done: frozenset[int],
+        first: Callable[[], Awaitable[object]] = _nothing,
+    ) -> bool:
         """Asks what the panel still lacks; False where a drain left some of it unasked.
+
+        `first` is done before, with the round's judges at work.
 
         Raises:
             Superseded: Another replica took the round over.
@@ -64,10 +82,12 @@ class Asker:
         purse = Purse(
             self.store,
             claim,
+            watch.endpoint,
             watch.settings.limits,
             watch.settings.price,
             asks=len(asks),
             max_tokens=watch.max_tokens,
+            timeout=watch.settings.timeout.total_seconds(),
             clock=self.clock,
             draining=self.draining,
         )
@@ -77,7 +97,7 @@ class Asker:
                 concurrency = await purse.enter(min(watch.settings.limits.concurrency, len(asks)))
                 if not concurrency:
                     return False
-                return await self._ask(watch, claim, client, asks, purse, concurrency)
+                return await self._ask(watch, claim, client, asks, purse, concurrency, first)
         finally:
             self.under_way.discard(claim.id)
 
@@ -89,8 +109,19 @@ class Asker:
         asks: Sequence[Ask],
         purse: Purse,
         concurrency: int,
+        first: Callable[[], Awaitable[object]],
     ) -> bool:
-        appender = _Appender(self, watch, claim, purse)
+        judges = Judges(
+            store=self.store,
+            claim=claim,
+            own=purse,
+            questions=len(asks),
+            judge=self.judge,
+            metrics=self.metrics,
+            clock=self.clock,
+            draining=self.draining,
+        )
+        appender = _Appender(self, watch, claim, purse, judges)
         splits = {pick["seq"]: pick["split"] for pick in claim.panel}
         whole = True
         flight = _Flight(purse, self.metrics.in_flight.labels(watch.endpoint))
@@ -103,16 +134,17 @@ class Asker:
             timeout=watch.settings.timeout.total_seconds(),
             lag=self.lag.worst,
         )
-        async with appender.running(), flight, aclosing(stream):
-            async for result in stream:
-                flight.landed(result)
-                reply, price = result.reply, watch.settings.price
-                cost = cost_nano(price, reply.usage) if reply else None
-                self.metrics.attempt(watch, claim.kind, splits[result.ask.seq], result, cost)
-                if result.outcome is Outcome.DRAINED:
-                    whole = False  # not stored: whoever resumes the round asks it
-                else:
-                    appender.add(result)
+        with judges.at_work():
+            async with appender.running(), flight, aclosing(stream):
+                await first()
+                async for result in stream:
+                    flight.landed(result)
+                    cost = result_nano(watch.settings.price, result)
+                    self.metrics.attempt(watch, claim.kind, splits[result.ask.seq], result, cost)
+                    if result.outcome is Outcome.DRAINED:
+                        whole = False  # not stored: whoever resumes the round asks it
+                    else:
+                        appender.add(result)
         return whole
 
 
@@ -132,7 +164,7 @@ class _Flight:
 
     async def admit(self, ask: Ask) -> Outcome | None:
         """Asks the purse; what it lets go is under way."""
-        refused = await self._purse.admit(ask)
+        refused = await self._purse.admit(ask.seq, ask.case)
         if refused is None:
             self._count += 1
             self._gauge.inc()
@@ -148,18 +180,20 @@ class _Flight:
 class _Appender:
     """Collects finished attempts and stores them together."""
 
-    def __init__(self, asker: Asker, watch: Watch, claim: Claim, purse: Purse) -> None:
+    def __init__(self, asker: Asker, watch: Watch, claim: Claim, purse: Purse, judges: Judges) -> None:
         self._asker = asker
         self._watch = watch
         self._claim = claim
         self._purse = purse
+        self._judges = judges
+        self._bills: list[Bill] = []
         self._picks: Mapping[int, Mapping[str, Any]] = {pick["seq"]: pick for pick in claim.panel}
-        self._secrets = Secrets(watch.settings.settings)
+        judging = [asker.judge(name)[0].settings for name in sorted(watch.judges)]
+        self._secrets = Secrets(watch.settings.settings, *judging)
         self._waiting: list[Result] = []
         self._arrived = asyncio.Event()
         self._ending = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._released = 0
 
     def add(self, result: Result) -> None:
         """Takes one finished attempt.
@@ -192,6 +226,8 @@ class _Appender:
             batch, self._waiting = self._waiting, []
             if batch:
                 await self._store(batch)
+        if self._judges.owe:  # for a reply that was not stored: the attempt was cancelled meanwhile
+            await self._store([])
 
     async def _store(self, batch: Sequence[Result]) -> None:
         told = False
@@ -229,22 +265,24 @@ class _Appender:
             for result in batch
         ]
         texts = {row["hash"]: row for row in replies.values()}
-        if not self._released:
-            self._released = self._purse.release(result.ask.seq for result in batch)
+        if not self._bills:  # else the last try to write failed, and these are still to be booked
+            self._bills = [self._bill(batch, rows), *self._judges.bills()]
         async with asker.store.write() as connection:
             await rounds.append(connection, asker.store, claim, rows, list(texts.values()))
-            await ledger.settle(
-                connection,
-                asker.store,
-                claim,
-                day=self._purse.day,
-                requests=sum(result.outcome not in NEVER_SENT for result in batch),
-                released_nano=self._released,
-                spent_nano=sum(row["cost_nano"] or 0 for row in rows),
-                input_tokens=sum(row["input_tokens"] or 0 for row in rows),
-                output_tokens=sum(row["output_tokens"] or 0 for row in rows),
-            )
-        self._released = 0
+            for bill in self._bills:
+                await ledger.settle(connection, asker.store, claim, bill)
+        self._bills = []
+
+    def _bill(self, batch: Sequence[Result], rows: Sequence[Mapping[str, Any]]) -> Bill:
+        return Bill(
+            endpoint=self._watch.endpoint,
+            day=self._purse.day,
+            requests=sum(result.outcome not in NEVER_SENT for result in batch),
+            released_nano=self._purse.release(result.ask.seq for result in batch),
+            spent_nano=sum(row["cost_nano"] or 0 for row in rows),
+            input_tokens=sum(row["input_tokens"] or 0 for row in rows),
+            output_tokens=sum(row["output_tokens"] or 0 for row in rows),
+        )
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ from monitor.purse import worst_nano
 from monitor.store import baselines
 from monitor.store.engine import Store
 from monitor.watch import Watch
-from probes import ENDPOINT_FAILURES, NETWORK_FAILURES, Ask, Outcome
+from probes import ENDPOINT_FAILURES, NETWORK_FAILURES, Outcome
 
 #: Above this share of failed attempts a capture is refused: it would teach that failing is normal.
 MOST_FAILED = 0.05
@@ -61,17 +61,25 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Estimate:
-    """What a capture will take: calls, and dollars at most (None where the endpoint has no price)."""
+    """What a capture will take: calls, and dollars at most (None where the endpoint has no price).
+
+    Attributes:
+        questions: To judges, which are paid from what their own endpoints may spend.
+        judges: Their names.
+    """
 
     cases: int
     calls: int
     usd: float | None
+    questions: int = 0
+    judges: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         money = (
             "no price is set, so dollars are not known" if self.usd is None else f"at most ${self.usd:.4f}"
         )
-        return f"{self.calls} calls ({self.cases} cases), {money}"
+        judged = f"; {self.questions} questions to {', '.join(self.judges)}" if self.judges else ""
+        return f"{self.calls} calls ({self.cases} cases), {money}{judged}"
 
 
 def estimate(watch: Watch, progress: Progress | None = None) -> Estimate:
@@ -80,10 +88,17 @@ def estimate(watch: Watch, progress: Progress | None = None) -> Estimate:
     calls = len(watch.cases) * runs - (progress.done if progress else 0)
     usd = None
     if watch.settings.price is not None:
-        asks = [Ask(seq=0, case=case, scorers={}) for case in watch.cases.values()]
-        each = [worst_nano(watch.settings.price, ask, watch.max_tokens) for ask in asks]
+        price, timeout = watch.settings.price, watch.settings.timeout.total_seconds()
+        each = [worst_nano(price, case, watch.max_tokens, timeout) for case in watch.cases.values()]
         usd = sum(each) * runs / 1e9 * (calls / max(1, len(watch.cases) * runs))
-    return Estimate(cases=len(watch.cases), calls=calls, usd=usd)
+    each_run = sum(len(spec.judges) for case in watch.cases.values() for spec in case.scorers)
+    return Estimate(
+        cases=len(watch.cases),
+        calls=calls,
+        usd=usd,
+        questions=round(each_run * calls / max(1, len(watch.cases))),
+        judges=tuple(sorted(watch.judges)),
+    )
 
 
 def progress(watch: Watch, rows: Sequence[Any]) -> Progress:

@@ -4,37 +4,60 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from monitor.config.model import Config
-from monitor.plugins import PluginError, Plugins
-from probes import Case, Scorer, ScorerSpec
+from monitor.config.model import Config, Endpoint
+from monitor.config.problem import choose
+from monitor.judges import Consulted
+from monitor.plugins import PluginError, Plugins, make_scorer, needs_of
+from monitor.watch import subject_hash
+from probes import Case, Parts, Scorer, ScorerSpec
 from probes.case import content_hash
 from rotation import CaseFileInvalid, CaseProblem, ScorerRefused, read_cases
 
 
 @dataclass(frozen=True)
 class Scorers:
-    """Makes scorers by name; cases with the same parameters share one."""
+    """Makes scorers by name; cases with the same parameters share one.
+
+    Attributes:
+        plugins: Where scorers are found.
+        endpoints: The config's, for scorers that ask one; None where they cannot be read, so any name passes.
+    """
 
     plugins: Plugins
+    endpoints: Mapping[str, Endpoint] | None
     _made: dict[str, Scorer] = field(default_factory=dict)
 
     def known(self, kind: str, params: Mapping[str, Any]) -> ScorerSpec:
-        """Checks a scorer's kind and parameters and fills in its version.
+        """Checks a scorer's kind and parameters, fills in its version, and finds what it leans on.
 
         Raises:
-            ScorerRefused: There is no such scorer.
+            ScorerRefused: There is no such scorer, or it leans on an endpoint or a scorer that is not there.
             pydantic.ValidationError: Its parameters are wrong.
         """
         try:
             scorer = self.plugins.scorer(kind)
         except PluginError as error:
             raise ScorerRefused(error.what, error.cure) from error
-        scorer.Settings.model_validate(dict(params))
-        return ScorerSpec(kind=kind, params=dict(params), version=scorer.version)
+        needs = needs_of(scorer, scorer.Settings.model_validate(dict(params)))
+        return ScorerSpec(
+            kind=kind,
+            params=dict(params),
+            version=scorer.version,
+            asks={name: self._subject(kind, name) for name in needs.endpoints},
+            parts=tuple(self.known(part, given) for part, given in needs.scorers),
+        )
+
+    def _subject(self, kind: str, name: str) -> str:
+        if self.endpoints is None:
+            return ""
+        if name not in self.endpoints:
+            what = f"{kind} asks the endpoint '{name}', and there is none of that name"
+            raise ScorerRefused(what, choose(name, sorted(self.endpoints)))
+        return subject_hash(self.endpoints[name])
 
     def needs_target(self, spec: ScorerSpec) -> bool:
-        """Whether it compares with a target."""
-        return self.plugins.scorer(spec.kind).needs_target
+        """Whether it, or a part of it, compares with a target."""
+        return self.plugins.scorer(spec.kind).needs_target or any(map(self.needs_target, spec.parts))
 
     def of(self, case: Case) -> dict[str, Scorer]:
         """The scorers of a case by name; two of one kind are told apart by a number."""
@@ -50,7 +73,15 @@ class Scorers:
         key = content_hash(spec.as_json())
         if key not in self._made:
             scorer = self.plugins.scorer(spec.kind)
-            self._made[key] = scorer(scorer.Settings.model_validate(dict(spec.params)))
+            settings = scorer.Settings.model_validate(dict(spec.params))
+            self._made[key] = make_scorer(
+                scorer,
+                settings,
+                Parts(
+                    clients={name: Consulted(name) for name in spec.asks},
+                    scorers=tuple(map(self._make, spec.parts)),
+                ),
+            )
         return self._made[key]
 
 

@@ -19,12 +19,13 @@ from prometheus_client import (
 from alerts import Reason
 from monitor.measures import MEASURES
 from monitor.watch import Watch
-from probes import OURS, Outcome, Result
+from probes import OURS, Outcome, Result, Usage
 
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 ROUND_OUTCOMES = ("complete", "partial", "missed", "overlapped", "no_uplink", "no_budget", "paused")
 #: What counts as a failed request; ends that are our own count as unscored.
 _FAILURES = tuple(str(outcome) for outcome in Outcome if outcome is not Outcome.OK and outcome not in OURS)
+_JUDGE = "judge"
 _PURPOSE = {"scheduled": "probe", "manual": "probe", "baseline": "baseline"}
 TRANSITIONS = ("opened", "worsened", "updated", "resolved")
 
@@ -111,6 +112,9 @@ class Metrics:
                 self.tokens.labels(e, direction)
             for purpose in sorted(set(_PURPOSE.values())):
                 self.spend.labels(e, s, purpose)
+            for judge in watch.judges:
+                self.spend.labels(judge, s, _JUDGE)
+                self.requests.labels(judge, s)
             for kind in ("model", "fingerprint"):
                 self.model_changes.labels(e, kind)
             for scorer in {name for scorers in watch.scorers.values() for name in scorers}:
@@ -132,6 +136,24 @@ class Metrics:
         for kind in ("round", "notification"):
             self.claims_expired.labels(kind)
 
+    def judged(
+        self, judge: str, source: str, failed: Outcome | None, usage: Usage, cost_nano: int | None
+    ) -> None:
+        """Counts one question to a judge, as that endpoint's own."""
+        self.requests.labels(judge, source).inc()
+        if failed is not None:
+            self.failures.labels(judge, str(failed)).inc()
+        self._tokens_spent(judge, source, _JUDGE, usage, cost_nano)
+
+    def _tokens_spent(
+        self, endpoint: str, source: str, purpose: str, usage: Usage, cost_nano: int | None
+    ) -> None:
+        for direction, count in (("input", usage.input_tokens), ("output", usage.output_tokens)):
+            if count:
+                self.tokens.labels(endpoint, direction).inc(count)
+        if cost_nano:
+            self.spend.labels(endpoint, source, purpose).inc(cost_nano / 1e9)
+
     def attempt(self, watch: Watch, kind: str, split: str, result: Result, cost_nano: int | None) -> None:
         """Counts one finished attempt."""
         e, s = watch.endpoint, watch.probe
@@ -149,11 +171,7 @@ class Metrics:
             self.first_token.labels(e).observe(timings.first_token)
         if timings.between_tokens is not None:
             self.per_token.labels(e).observe(timings.between_tokens)
-        for direction, count in (("input", usage.input_tokens), ("output", usage.output_tokens)):
-            if count:
-                self.tokens.labels(e, direction).inc(count)
-        if cost_nano:
-            self.spend.labels(e, s, _PURPOSE.get(kind, "probe")).inc(cost_nano / 1e9)
+        self._tokens_spent(e, s, _PURPOSE.get(kind, "probe"), usage, cost_nano)
         for name, score in result.scores.items():
             if score.value is not None:
                 self.score.labels(e, s, name, split).observe(score.value)

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from alerts.notifier import Notifier
 from monitor.config.problem import choose
 from monitor.drift.detector import Detector
-from probes import API, Client, Scorer
+from probes import API, Client, Needs, Parts, Scorer
 
 #: The groups, without `plumbline.` before them.
 Group = Literal["clients", "scorers", "notifiers", "detectors"]
@@ -69,9 +69,20 @@ class ScorerClass(Configured, Protocol):
     version: ClassVar[int]
     needs_target: ClassVar[bool]
 
-    def __call__(self, settings: Any) -> Scorer:
-        """Makes the scorer of one set of parameters."""
+    def __call__(self, settings: Any, *parts: Parts) -> Scorer:
+        """Makes the scorer of one set of parameters; with parts where it has `needs`."""
         ...
+
+
+def needs_of(scorer: ScorerClass, settings: BaseModel) -> Needs:
+    """What a scorer leans on; nothing where its class does not say."""
+    needs: Callable[[BaseModel], Needs] | None = getattr(scorer, "needs", None)
+    return needs(settings) if needs is not None else Needs()
+
+
+def make_scorer(scorer: ScorerClass, settings: BaseModel, parts: Parts) -> Scorer:
+    """A scorer of this class; one that leans on nothing is made without parts."""
+    return scorer(settings, parts) if hasattr(scorer, "needs") else scorer(settings)
 
 
 class NotifierClass(Configured, Protocol):

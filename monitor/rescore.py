@@ -1,5 +1,7 @@
 """Scores kept replies again after a scorer, a judge or a target changed, so that no case starts from nothing."""
 
+import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -16,29 +18,51 @@ from monitor.store.engine import Store
 from monitor.store.tables import baselines as baseline_table
 from monitor.store.tables import case_references, detector_states, reply_texts, streams
 from monitor.watch import Watch
-from probes import Ask, Outcome, Reply, Result, Timings
-from probes.probe import score_reply
+from probes import OURS, Ask, Outcome, Reply, Result, Timings
+from probes.probe import JUDGE_DOWN, score_reply
+
+log = logging.getLogger("plumbline")
 
 _SCORE = MEASURES["score"]
+#: Why a reply has no score although nothing is wrong with it.
+_UNASKED = frozenset({JUDGE_DOWN, *OURS})
 
 
 async def rescore(store: Store, watch: Watch, detector: Callable[[str], Detector]) -> int:
     """Rebuilds the score references of the active baseline where the way of scoring changed.
+
+    Where scoring asks a judge, the caller is a round with its judges at work, and a judge that often fails leaves
+    everything as it is: the next round tries again.
 
     Returns:
         How many kept replies were scored again; 0 where nothing had changed.
     """
     async with store.read() as connection:
         baseline = await baselines.active(connection, *watch.key, watch.subject)
-        if baseline is None or not await _outdated(connection, watch, baseline.id):
+        if baseline is None or not (outdated := await _outdated(connection, watch, baseline.id)):
             return 0
-        rows = await baselines.captured_results(connection, baseline.id)
+        rows = [
+            row
+            for row in await baselines.captured_results(connection, baseline.id)
+            if row.outcome == Outcome.OK and capture.asked_today(watch, row)
+        ]
+        if outdated.isdisjoint(row.case_key for row in rows):
+            return 0  # these cases ask something else than before: their next replies make their references
         kept = await _kept(connection, [row.reply_hash for row in rows if row.reply_hash])
-    scored = [
-        await _again(watch, row, kept[row.reply_hash])
-        for row in rows
-        if row.outcome == Outcome.OK and row.reply_hash in kept and capture.asked_today(watch, row)
-    ]
+    scored = await asyncio.gather(
+        *(_again(watch, row, kept[row.reply_hash]) for row in rows if row.reply_hash in kept)
+    )
+    unasked = sum(row.unasked for row in scored)
+    if unasked > capture.MOST_FAILED * len(scored):
+        log.warning(
+            "%s/%s: %d of %d kept replies could not be scored again, because a judge (%s) failed or may not be "
+            "asked; the next round tries again",
+            *watch.key,
+            unasked,
+            len(scored),
+            ", ".join(sorted(watch.judges)),
+        )
+        return 0
     async with store.write() as connection:
         await connection.execute(
             delete(case_references).where(
@@ -60,24 +84,15 @@ async def rescore(store: Store, watch: Watch, detector: Callable[[str], Detector
     return len(scored)
 
 
-async def _outdated(connection: AsyncConnection, watch: Watch, baseline: str) -> bool:
-    """Whether a case that is asked as before is scored in another way."""
+async def _outdated(connection: AsyncConnection, watch: Watch, baseline: str) -> set[str]:
+    """The cases whose reference was made by another way of scoring, or from another question."""
     found = await connection.execute(
-        select(case_references.c.measure, case_references.c.case_key, case_references.c.basis).where(
-            case_references.c.baseline == baseline,
-            case_references.c.measure.in_([_SCORE.name, "latency"]),
+        select(case_references.c.case_key, case_references.c.basis).where(
+            case_references.c.baseline == baseline, case_references.c.measure == _SCORE.name
         )
     )
-    bases: dict[str, dict[str, str]] = {}
-    for measure, key, basis in found:
-        bases.setdefault(key, {})[measure] = basis
-    return any(
-        key in watch.bases
-        and both.get("latency") == watch.bases[key][0]
-        and _SCORE.name in both
-        and both[_SCORE.name] != watch.bases[key][1]
-        for key, both in bases.items()
-    )
+    today = watch.basis(_SCORE, list(watch.cases))
+    return {key for key, basis in found if key in today and basis != today[key]}
 
 
 async def _kept(connection: AsyncConnection, hashes: Sequence[str]) -> dict[str, bytes]:
@@ -106,4 +121,5 @@ async def _again(watch: Watch, row: Any, body: bytes) -> Any:
     result = Result(
         ask=ask, started=row.started, outcome=Outcome.OK, elapsed=row.elapsed, reply=reply, scores=scores
     )
-    return SimpleNamespace(**{**row._mapping, "score": result.score})
+    unasked = any(score.reason in _UNASKED for score in scores.values())
+    return SimpleNamespace(**{**row._mapping, "score": result.score, "unasked": unasked})

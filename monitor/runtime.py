@@ -85,7 +85,7 @@ class Runtime:
             StoreUnavailable: The database is away; the old config stays.
         """
         config, now = loaded.config, self.world.clock()
-        scorers = Scorers(self.world.plugins)
+        scorers = Scorers(self.world.plugins, config.endpoints)
         cases = await asyncio.to_thread(read_all, config, scorers)
         async with self.store.write() as connection:
             said = await rename(connection, config)
@@ -107,6 +107,8 @@ class Runtime:
             said += await reconcile(connection, self.store, config, watches, notices=notices, now=now)
         await self._take(loaded, watches)
         for watch in watches:
+            if watch.judges:
+                continue  # costs money, so that a round does it
             scored = await rescore(self.store, watch, self.detector)
             if scored:
                 said.append(f"{watch.endpoint}/{watch.probe}: {scored} kept replies scored again")
@@ -125,7 +127,7 @@ class Runtime:
             StoreUnavailable: The database is away.
         """
         self._borrowed = True
-        scorers = Scorers(self.world.plugins)
+        scorers = Scorers(self.world.plugins, loaded.config.endpoints)
         cases = await asyncio.to_thread(read_all, loaded.config, scorers)
         async with self.store.write() as connection:
             key = await _split_key(connection, self.store)
@@ -149,6 +151,7 @@ class Runtime:
             lag=self.lag,
             metrics=self.world.metrics,
             draining=lambda: self.draining,
+            judge=lambda name: (self.config.endpoints[name], self.client(name)),
             under_way=self.under_way,
         )
         return Work(

@@ -12,10 +12,10 @@ _MARK = "[redacted]"
 
 
 class Secrets:
-    """The secrets in a plugin's settings."""
+    """The secrets in plugins' settings."""
 
-    def __init__(self, settings: BaseModel) -> None:
-        found = {word for word in _inside(dict(settings)) if len(word) >= _SHORTEST}
+    def __init__(self, *settings: BaseModel) -> None:
+        found = {word for each in settings for word in _inside(dict(each)) if len(word) >= _SHORTEST}
         escaped = {json.dumps(word)[1:-1] for word in found}
         self._words = sorted(found | escaped, key=len, reverse=True)
 

@@ -4,19 +4,22 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 
 from monitor.config.model import BaselinePolicy, Config, Endpoint, Probe
 from monitor.drift.budget import run_lengths
 from monitor.grid import Grid
 from monitor.measures import MEASURES, Measure
+from monitor.purse import max_tokens_of
 from probes import Case, Scorer
 from probes.case import content_hash
 from rotation import Item, Pool
 
-#: What endpoints call the most output tokens that they may write.
-MAX_TOKENS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 #: A capture asks until there are this many replies, even where the pool is small.
 _REPLIES_TO_LEARN = 100
+
+#: What begins the name of what a stream without a baseline is judged under.
+NO_BASELINE = "none-"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +30,7 @@ class Watch:
         subject: Hash of what makes the endpoint this very endpoint (kind, model, params).
         run_lengths: Measure -> rounds between false alarms that its share of the budget allows.
         scorers: Case key -> scorer name -> scorer.
+        judges: Endpoints that scoring its replies asks.
         bases: Case key -> (what is asked, what is asked and how it is scored), as hashes.
     """
 
@@ -41,6 +45,7 @@ class Watch:
     cases: Mapping[str, Case]
     splits: Mapping[str, str]
     scorers: Mapping[str, Mapping[str, Scorer]]
+    judges: frozenset[str]
     bases: Mapping[str, tuple[str, str]]
     set_versions: Mapping[str, int]
     run_lengths: Mapping[str, float]
@@ -73,6 +78,15 @@ class Watch:
     def captured_runs(self) -> int:
         """Runs of each case that a capture needs."""
         return max(self.baseline.runs, -(-_REPLIES_TO_LEARN // max(1, len(self.cases))))
+
+    def windowed(self, measure: Measure) -> str:
+        """What a stream without a baseline is judged under; another one where other things are asked or scored."""
+        return self._windows[measure.scored]
+
+    @cached_property
+    def _windows(self) -> tuple[str, str]:
+        asked, scored = (content_hash({key: both[n] for key, both in self.bases.items()}) for n in (0, 1))
+        return f"{NO_BASELINE}{asked[:16]}", f"{NO_BASELINE}{scored[:16]}"
 
     def basis(self, measure: Measure, keys: Sequence[str]) -> dict[str, str]:
         """Case key -> the hash under which a reference of this measure is valid; cases that left are skipped."""
@@ -140,9 +154,6 @@ def _watch(
     probe, settings = config.probes[name], config.endpoints[endpoint]
     pool = Pool([item for each in probe.eval_sets for item in items[each]])
     cases = {item.key: item.case for item in pool.items}
-    params = getattr(settings.settings, "params", {})
-    named = params if isinstance(params, Mapping) else {}
-    max_tokens = next((named[name] for name in MAX_TOKENS if name in named), None)
     return Watch(
         endpoint=endpoint,
         probe=name,
@@ -155,9 +166,10 @@ def _watch(
         cases=cases,
         splits={item.key: item.split for item in pool.items},
         scorers={key: scorer(case) for key, case in cases.items()},
+        judges=frozenset().union(*(spec.judges for case in cases.values() for spec in case.scorers)),
         bases={key: (c.ask_hash, content_hash([c.ask_hash, c.score_hash])) for key, c in cases.items()},
         set_versions={each: versions[each] for each in probe.eval_sets},
         run_lengths={m: lengths[f"{endpoint}/{name}/{m}"] for m, row in MEASURES.items() if row.alarms},
         baseline=config.baseline,
-        max_tokens=max_tokens if isinstance(max_tokens, int) else None,
+        max_tokens=max_tokens_of(settings),
     )

@@ -1,20 +1,25 @@
 """One claimed round's life, whatever it is for: opened, asked, closed. Nothing else writes a round."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.asking import Asker
 from monitor.assess import Assessor, Closed
+from monitor.rescore import rescore
 from monitor.store import ledger, rounds
 from monitor.store.engine import Store
 from monitor.store.rounds import Claim
 from monitor.uplink import Uplink
 from monitor.watch import Watch
 from probes import NETWORK_FAILURES, Client, Outcome
+
+log = logging.getLogger("plumbline.round")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,11 +78,24 @@ class Work:
         """
         async with self.store.read() as connection:
             done = {row.seq for row in await rounds.load_results(connection, claim)}
-        whole = await self.asker.work(watch, claim, self.client(watch.endpoint), frozenset(done))
+        whole = await self.asker.work(
+            watch,
+            claim,
+            self.client(watch.endpoint),
+            frozenset(done),
+            partial(self._score_again, watch, claim),
+        )
         if not whole:
             await rounds.release(self.store, claim)
             return None
         return await self.close(watch, claim)
+
+    async def _score_again(self, watch: Watch, claim: Claim) -> None:
+        """Where judges score, kept replies are scored again within a round, which has the money for it."""
+        if watch.judges and claim.kind != "baseline":
+            scored = await rescore(self.store, watch, self.assessor.detector)
+            if scored:
+                log.info("%s/%s: %d kept replies scored again", *watch.key, scored)
 
     async def close(self, watch: Watch, claim: Claim, forced: str | None = None) -> Closed:
         """Judges what the round has stored and closes it, as `forced` where it could not be finished.

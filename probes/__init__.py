@@ -7,7 +7,7 @@ from probes.outcome import ENDPOINT_FAILURES, NETWORK_FAILURES, OURS, Outcome
 from probes.probe import run
 from probes.reply import Reply, Request, Timings, Usage
 from probes.result import Ask, Result
-from probes.scorer import Score, Scorer
+from probes.scorer import Needs, Parts, Score, Scorer
 
 #: The plugin contract of clients and scorers.
 API = 1
@@ -22,7 +22,9 @@ __all__ = [
     "Client",
     "EndpointError",
     "Message",
+    "Needs",
     "Outcome",
+    "Parts",
     "ProbeError",
     "Provenance",
     "Reply",

@@ -50,15 +50,36 @@ class Message:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScorerSpec:
-    """Which scorer, with which parameters. `version` is the scorer's own, so a changed scorer is seen."""
+    """Which scorer, with which parameters.
+
+    Attributes:
+        kind: The scorer's name.
+        params: Its parameters, as written.
+        version: The scorer's own, so a changed scorer is seen.
+        asks: Endpoint that it leans on -> identity of what answers there, so a changed judge is seen.
+        parts: The scorers that it puts together.
+    """
 
     kind: str
     params: JsonObject = field(default_factory=dict)
     version: int = 1
+    asks: Mapping[str, str] = field(default_factory=dict)
+    parts: tuple["ScorerSpec", ...] = ()
+
+    @property
+    def judges(self) -> frozenset[str]:
+        """Every endpoint that scoring asks, its parts' included."""
+        return frozenset(self.asks).union(*(part.judges for part in self.parts))
 
     def as_json(self) -> dict[str, Any]:
-        """The specification as plain JSON."""
-        return {"kind": self.kind, "params": dict(self.params), "version": self.version}
+        """The specification as plain JSON; what is empty is left out."""
+        return {
+            "kind": self.kind,
+            "params": dict(self.params),
+            "version": self.version,
+            **({"asks": dict(self.asks)} if self.asks else {}),
+            **({"parts": [part.as_json() for part in self.parts]} if self.parts else {}),
+        }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,7 +139,9 @@ class Case:
     @cached_property
     def score_hash(self) -> str:
         """Identity of how the reply is judged."""
-        return content_hash([list(self.targets), [spec.as_json() for spec in self.scorers]])
+        judged_by = [list(self.targets), [spec.as_json() for spec in self.scorers]]
+        choices = self.metadata.get("choices")  # scorer `choice` reads them
+        return content_hash(judged_by if choices is None else [*judged_by, choices])
 
     @cached_property
     def content_hash(self) -> str:

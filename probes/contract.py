@@ -17,7 +17,7 @@ from probes.case import Case, Message
 from probes.client import Client
 from probes.errors import EndpointError, ScorerError
 from probes.reply import Reply, Request, Timings
-from probes.scorer import Score, Scorer
+from probes.scorer import Parts, Score, Scorer
 
 _API = 1
 _UNKNOWN = "no-plugin-has-this-key"
@@ -75,6 +75,7 @@ async def check_scorer(
     case: Case,
     reply: str = "a reply",
     repeatable: bool = True,
+    parts: Parts | None = None,
 ) -> None:
     """Checks a scorer class on a usual reply and on hostile ones.
 
@@ -84,6 +85,7 @@ async def check_scorer(
         case: A case that it can judge.
         reply: The text of a usual reply.
         repeatable: Whether the same reply must score the same.
+        parts: What a scorer with `needs` is made with.
 
     Raises:
         ContractBroken: A promise is broken.
@@ -92,7 +94,10 @@ async def check_scorer(
     version, needs_target = getattr(kind, "version", None), getattr(kind, "needs_target", None)
     _must(isinstance(version, int) and version >= 1, "`version` is a whole number from 1 on")
     _must(isinstance(needs_target, bool), "`needs_target` is True or False")
-    scorer: Scorer = kind(made)
+    scorer: Scorer = kind(made) if parts is None else kind(made, parts)
+    _must(
+        (parts is not None) == hasattr(kind, "needs"), "who has `needs` is made with parts, and nobody else"
+    )
     first = await _check_score(scorer, case, reply)
     if repeatable:
         _must(await _check_score(scorer, case, reply) == first, "the same reply scores the same")
@@ -175,7 +180,7 @@ async def _check_score(scorer: Scorer, case: Case, text: str) -> Score:
     before = copy.deepcopy((case, reply))
     try:
         score: object = await scorer.score(case, reply)
-    except ScorerError as error:
+    except (ScorerError, EndpointError) as error:
         score = Score(value=None, reason="scorer_error", explanation=str(error))
     except Exception as error:
         shown = f"{text[:20]!r} ({len(text)} characters)"

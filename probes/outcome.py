@@ -27,7 +27,6 @@ class Outcome(StrEnum):
     DRAINED = "drained"
     LOOP_LAG = "loop_lag"
     STORE_BUSY = "store_busy"
-    JUDGE_DOWN = "judge_down"
     NO_BUDGET = "no_budget"
 
 
@@ -53,7 +52,6 @@ OURS = frozenset(
         Outcome.DRAINED,
         Outcome.LOOP_LAG,
         Outcome.STORE_BUSY,
-        Outcome.JUDGE_DOWN,
         Outcome.NO_BUDGET,
     }
 )

@@ -10,7 +10,7 @@ from datetime import datetime
 from probes.case import Case
 from probes.client import Client
 from probes.errors import EndpointError, EndpointTimeout, ScorerError
-from probes.outcome import Outcome
+from probes.outcome import OURS, Outcome
 from probes.reply import Reply, Request
 from probes.result import Ask, Result
 from probes.scorer import Score, Scorer
@@ -25,6 +25,9 @@ Lag = Callable[[float], float]
 
 #: A deadline that passed while our event loop was later than this (seconds) says nothing of the endpoint.
 LAG_LIMIT = 0.25
+
+#: Why there is no score: an endpoint that the scorer leans on failed.
+JUDGE_DOWN = "judge_down"
 
 #: Seconds that a client may overrun its deadline before we end the attempt for it.
 GRACE = 5.0
@@ -177,6 +180,10 @@ async def _score(name: str, scorer: Scorer, case: Case, reply: Reply) -> Score:
         if isinstance(score, Score):
             return score
         raise TypeError(f"scorer {name} gave {type(score).__name__}, not a Score")
+    except EndpointError as error:
+        # An endpoint that the scorer asks failed, not the one that it judges.
+        reason = str(error.outcome) if error.outcome in OURS else JUDGE_DOWN
+        return Score(value=None, reason=reason, explanation=f"the judge gave no answer: {error.detail}")
     except ScorerError as error:
         return Score(value=None, reason="scorer_error", explanation=str(error))
     except Exception as error:

@@ -4,6 +4,7 @@ A permit belongs to a round and dies with it: when the round closes, or its leas
 held is free again.
 """
 
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from sqlalchemy import delete, func, select, update
@@ -15,15 +16,18 @@ from monitor.store.rounds import Claim
 from monitor.store.tables import gates, ledger, permits, rounds
 
 
-async def enter(store: Store, claim: Claim, *, wanted: int, limit: int, day: date) -> int:
-    """Takes up to `wanted` of the endpoint's concurrency for a round; 0 where nothing is free."""
+async def enter(store: Store, claim: Claim, endpoint: str, *, wanted: int, limit: int, day: date) -> int:
+    """Takes up to `wanted` of an endpoint's concurrency for a round; 0 where nothing is free.
+
+    A round holds one permit for the endpoint that it watches, and one for each that judges its replies.
+    """
     async with store.write() as connection:
-        await _lock_gate(connection, store, claim.endpoint)
+        await _lock_gate(connection, store, endpoint)
         held = await connection.execute(
             select(func.coalesce(func.sum(permits.c.concurrency), 0))
             .join(rounds, rounds.c.id == permits.c.round_id)
             .where(
-                permits.c.endpoint == claim.endpoint,
+                permits.c.endpoint == endpoint,
                 permits.c.round_id != claim.id,
                 rounds.c.state == "open",
                 rounds.c.lease_until > store.now(),
@@ -32,10 +36,12 @@ async def enter(store: Store, claim: Claim, *, wanted: int, limit: int, day: dat
         granted = max(0, min(wanted, limit - int(held.scalar_one())))
         if granted:
             statement = store.insert(permits).values(
-                round_id=claim.id, endpoint=claim.endpoint, concurrency=granted, day=day, reserved_nano=0
+                round_id=claim.id, endpoint=endpoint, concurrency=granted, day=day, reserved_nano=0
             )
             await connection.execute(
-                statement.on_conflict_do_update(index_elements=["round_id"], set_={"concurrency": granted})
+                statement.on_conflict_do_update(
+                    index_elements=["round_id", "endpoint"], set_={"concurrency": granted}
+                )
             )
         return granted
 
@@ -62,18 +68,18 @@ async def pace(store: Store, endpoint: str, *, requests: int, per_minute: int) -
         return float((first - now).total_seconds())
 
 
-async def reserve(store: Store, claim: Claim, *, nano: int, cap_nano: int, day: date) -> bool:
+async def reserve(store: Store, claim: Claim, endpoint: str, *, nano: int, cap_nano: int, day: date) -> bool:
     """Sets money aside before it is spent; False where the day's cap would be passed.
 
     Raises:
         Superseded: The round has no permit any more, so nobody would ever give the money back.
     """
     async with store.write() as connection:
-        await _ensure_day(connection, store, claim.endpoint, day)
+        await _ensure_day(connection, store, endpoint, day)
         done = await connection.execute(
             update(ledger)
             .where(
-                ledger.c.endpoint == claim.endpoint,
+                ledger.c.endpoint == endpoint,
                 ledger.c.day == day,
                 ledger.c.spent_nano + ledger.c.reserved_nano + nano <= cap_nano,
             )
@@ -83,7 +89,7 @@ async def reserve(store: Store, claim: Claim, *, nano: int, cap_nano: int, day: 
             return False
         done = await connection.execute(
             update(permits)
-            .where(permits.c.round_id == claim.id)
+            .where(permits.c.round_id == claim.id, permits.c.endpoint == endpoint)
             .values(reserved_nano=permits.c.reserved_nano + nano)
         )
         if done.rowcount != 1:
@@ -91,60 +97,71 @@ async def reserve(store: Store, claim: Claim, *, nano: int, cap_nano: int, day: 
         return True
 
 
-async def settle(
-    connection: AsyncConnection,
-    store: Store,
-    claim: Claim,
-    *,
-    day: date,
-    requests: int,
-    released_nano: int,
-    spent_nano: int,
-    input_tokens: int,
-    output_tokens: int,
-) -> None:
-    """Books what finished attempts really cost, in the transaction that stores them.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bill:
+    """What finished attempts at one endpoint really came to.
 
-    `released_nano` is what had been set aside for them; it is free again, but never more than the round
-    holds: after a commit whose answer was lost the same attempts are booked twice.
+    Attributes:
+        endpoint: Who is paid.
+        day: The UTC day that it counts for.
+        requests: Attempts made.
+        released_nano: What had been set aside for them, in nano-dollars; it is free again.
+        spent_nano: What they cost.
+        input_tokens: What went in.
+        output_tokens: What came out.
     """
-    await _ensure_day(connection, store, claim.endpoint, day)
-    if released_nano:
-        held = (await connection.execute(select(permits).where(permits.c.round_id == claim.id))).one()
-        released = min(released_nano, held.reserved_nano)
+
+    endpoint: str
+    day: date
+    requests: int = 0
+    released_nano: int = 0
+    spent_nano: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+async def settle(connection: AsyncConnection, store: Store, claim: Claim, bill: Bill) -> None:
+    """Books a bill, in the transaction that stores the attempts.
+
+    Never more is freed than the round holds: after a commit whose answer was lost the same attempts are
+    booked twice.
+    """
+    await _ensure_day(connection, store, bill.endpoint, bill.day)
+    if bill.released_nano:
+        mine = (permits.c.round_id == claim.id, permits.c.endpoint == bill.endpoint)
+        held = (await connection.execute(select(permits).where(*mine))).one()
+        released = min(bill.released_nano, held.reserved_nano)
         await connection.execute(
             update(ledger)
-            .where(ledger.c.endpoint == claim.endpoint, ledger.c.day == held.day)
+            .where(ledger.c.endpoint == bill.endpoint, ledger.c.day == held.day)
             .values(reserved_nano=ledger.c.reserved_nano - released)
         )
         await connection.execute(
-            update(permits)
-            .where(permits.c.round_id == claim.id)
-            .values(reserved_nano=permits.c.reserved_nano - released)
+            update(permits).where(*mine).values(reserved_nano=permits.c.reserved_nano - released)
         )
     await connection.execute(
         update(ledger)
-        .where(ledger.c.endpoint == claim.endpoint, ledger.c.day == day)
+        .where(ledger.c.endpoint == bill.endpoint, ledger.c.day == bill.day)
         .values(
-            requests=ledger.c.requests + requests,
-            spent_nano=ledger.c.spent_nano + spent_nano,
-            input_tokens=ledger.c.input_tokens + input_tokens,
-            output_tokens=ledger.c.output_tokens + output_tokens,
+            requests=ledger.c.requests + bill.requests,
+            spent_nano=ledger.c.spent_nano + bill.spent_nano,
+            input_tokens=ledger.c.input_tokens + bill.input_tokens,
+            output_tokens=ledger.c.output_tokens + bill.output_tokens,
         )
     )
 
 
 async def leave(connection: AsyncConnection, round_id: str) -> None:
-    """Gives a round's permit back, with whatever it still had set aside."""
-    found = (await connection.execute(select(permits).where(permits.c.round_id == round_id))).first()
-    if found is None:
-        return
-    await connection.execute(
-        update(ledger)
-        .where(ledger.c.endpoint == found.endpoint, ledger.c.day == found.day)
-        .values(reserved_nano=ledger.c.reserved_nano - found.reserved_nano)
-    )
-    await connection.execute(delete(permits).where(permits.c.round_id == round_id))
+    """Gives a round's permits back, with whatever it still had set aside."""
+    held = (await connection.execute(select(permits).where(permits.c.round_id == round_id))).all()
+    for each in held:
+        await connection.execute(
+            update(ledger)
+            .where(ledger.c.endpoint == each.endpoint, ledger.c.day == each.day)
+            .values(reserved_nano=ledger.c.reserved_nano - each.reserved_nano)
+        )
+    if held:
+        await connection.execute(delete(permits).where(permits.c.round_id == round_id))
 
 
 async def spent_today(connection: AsyncConnection, day: date) -> dict[str, tuple[int, int]]:

@@ -26,7 +26,7 @@ def _big(**kwargs: Any) -> Any:
 
 
 class MetaRow(SQLModel, table=True):
-    """Facts about this store; the key of the open/held-out split lives here and in no dump."""
+    """Facts about this store; the keys of the open/held-out split and of sessions live here and in no dump."""
 
     __tablename__ = "meta"
     key: str = Field(primary_key=True)
@@ -315,7 +315,7 @@ class PermitRow(SQLModel, table=True):
 
     __tablename__ = "permit"
     round_id: str = Field(primary_key=True)
-    endpoint: str = Field(index=True)
+    endpoint: str = Field(primary_key=True, index=True)
     concurrency: int
     day: date
     reserved_nano: int = _big(default=0)
@@ -404,7 +404,7 @@ class EventRow(SQLModel, table=True):
 
 
 class TokenRow(SQLModel, table=True):
-    """What opens the web: only the SHA-256 of a token is kept, so that a copy of the store opens nothing."""
+    """What opens the web: only the SHA-256 of a token is kept, so that no copy of the store tells one."""
 
     __tablename__ = "token"
     id: str = Field(primary_key=True)

@@ -55,15 +55,22 @@ class EndpointSettings(BaseModel):
     @field_validator("url")
     @classmethod
     def _is_an_address(cls, value: str) -> str:
-        url = URL(value)
+        try:
+            url = URL(value)
+        except ValueError:
+            raise ValueError("is no web address; write one like http://127.0.0.1:8000/v1") from None
         if url.scheme not in ("http", "https") or not url.host:
-            raise ValueError("needs http:// or https:// and a host, as in http://127.0.0.1:8000/v1")
+            raise ValueError(
+                "is no web address; write http:// or https:// and a host: http://127.0.0.1:8000/v1"
+            )
+        if not value.isprintable() or " " in value:
+            raise ValueError("holds a space or a control character; write %20 for a space")
         if url.user or url.password:
             raise ValueError("holds credentials; put them into `api_key` or `headers`")
         try:
             (url.raw_host or "").encode("idna")  # the resolver would fail on it in each attempt
         except UnicodeError:
-            raise ValueError("holds a host name that no DNS server can know") from None
+            raise ValueError("holds a host name that no DNS server can know; correct it") from None
         return value
 
     @field_validator("api_key")
@@ -80,7 +87,7 @@ class EndpointSettings(BaseModel):
     @classmethod
     def _are_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if any(name.lower() == "set-cookie" for name in value):
-            raise ValueError("set-cookie holds a secret, so it is never kept")
+            raise ValueError("set-cookie holds a secret, so it is never kept; take it out")
         return tuple(_header_name(name).lower() for name in value)
 
     def key_header(self, name: str, prefix: str = "") -> dict[str, str]:
@@ -110,7 +117,7 @@ class ApiSettings(EndpointSettings):
     @classmethod
     def _are_not_ours(cls, value: dict[str, Any]) -> dict[str, Any]:
         if taken := cls.own_keys & value.keys():
-            raise ValueError(f"{', '.join(sorted(taken))} cannot stand in `params`: it is set beside it")
+            raise ValueError(f"{', '.join(sorted(taken))} cannot stand in `params`; it is set beside it")
         return value
 
     def address(self, path: str) -> URL:
@@ -122,7 +129,7 @@ class ApiSettings(EndpointSettings):
 
 def _header_name(name: str) -> str:
     if not name.replace("-", "").replace("_", "").isalnum() or not name.isascii():
-        raise ValueError("a header's name has only letters, digits, - and _")
+        raise ValueError("is no name of a header; use letters, digits, - and _")
     return name
 
 

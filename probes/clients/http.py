@@ -56,7 +56,7 @@ class ReplyPaths(BaseModel):
     @model_validator(mode="after")
     def _starts_with_the_text(self) -> "ReplyPaths":
         if self.text is None and any(value is not None for _, value in self):
-            raise ValueError("has other paths, so it needs `text`, the path to the text")
+            raise ValueError("has other paths, but none to the text; add text: choices[0].message.content")
         return self
 
 
@@ -88,7 +88,9 @@ class HttpSettings(EndpointSettings):
     @model_validator(mode="after")
     def _lines_hold_the_text(self) -> "HttpSettings":
         if self.stream == "ndjson" and self.reply.text is None:
-            raise ValueError("`stream: ndjson` needs `reply: {text: ...}`, the path to the text in each line")
+            raise ValueError(
+                "has no path to the text in each line; add reply: {text: ...}, for stream is ndjson"
+            )
         return self
 
 

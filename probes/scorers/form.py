@@ -40,9 +40,9 @@ class LengthSettings(BaseModel):
     @model_validator(mode="after")
     def _bounds(self) -> Self:
         if self.min is None and self.max is None:
-            raise ValueError("give `min`, `max` or both")
+            raise ValueError("has no bound; give `min`, `max` or both")
         if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError("`min` is above `max`")
+            raise ValueError("`min` is above `max`; exchange them")
         return self
 
 

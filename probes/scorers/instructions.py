@@ -29,9 +29,9 @@ class Span(BaseModel):
     @model_validator(mode="after")
     def _bounds(self) -> Self:
         if self.min is None and self.max is None:
-            raise ValueError("give `min`, `max` or both")
+            raise ValueError("has no bound; give `min`, `max` or both")
         if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError("`min` is above `max`")
+            raise ValueError("`min` is above `max`; exchange them")
         return self
 
     def __contains__(self, count: int) -> bool:
@@ -86,7 +86,7 @@ class InstructionsSettings(BaseModel):
         if not any(
             getattr(self, name) not in (None, False) for name in type(self).model_fields if name != "graded"
         ):
-            raise ValueError("name at least one instruction, for example `no_commas: true`")
+            raise ValueError("holds no instruction; name at least one, like `no_commas: true`")
         return self
 
 

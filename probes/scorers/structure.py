@@ -158,7 +158,7 @@ def _validator(schema: bytes) -> Validator:
     try:
         kind.check_schema(content)
     except SchemaError as error:
-        raise ValueError(f"the schema is not a JSON Schema: {quote(error.message)}") from None
+        raise ValueError(f"the schema is not a JSON Schema ({quote(error.message)}); correct it") from None
     # its stubs leave the arguments untyped
     timed: type[Validator] = jsonschema.validators.extend(kind, {"pattern": _pattern})  # type: ignore[no-untyped-call]
     return timed(content, registry=Registry())  # an empty registry fetches nothing

@@ -122,10 +122,13 @@ class PatternSettings(BaseModel):
         try:
             compiled = self.compiled()
         except regex.error as error:
-            raise ValueError(f"`pattern` is not a regular expression: {error}") from None
+            raise ValueError(
+                f"`pattern` is not a regular expression ({error}); correct it; a sign that stands for "
+                "itself needs a \\ before it"
+            ) from None
         known = self.group in compiled.groupindex if isinstance(self.group, str) else True
         if not known or (isinstance(self.group, int) and self.group > compiled.groups):
-            raise ValueError(f"`pattern` has no group {self.group!r}")
+            raise ValueError(f"`pattern` has no group {self.group!r}; put ( ) around what is wanted")
         return self
 
     def compiled(self) -> regex.Pattern[str]:

@@ -14,11 +14,12 @@ from tests.fakes.llm import FakeLLM
 
 CLIENTS = entry_points(group="plumbline.clients")
 KEY = "sk-contract-0123456789"
-#: Settings with which each client asks the fake; a new client adds a line.
+#: Settings with which each client of ours asks the fake; a new one adds a line.
 SETTINGS: dict[str, dict[str, Any]] = {
     "openai": {"model": "m", "api_key": KEY, "headers": {"x-org": KEY}},
     "anthropic": {"model": "m", "api_key": KEY, "headers": {"x-org": KEY}},
     "openai-responses": {"model": "m", "api_key": KEY, "headers": {"x-org": KEY}},
+    "openai-embeddings": {"model": "m", "api_key": KEY, "headers": {"x-org": KEY}},
     "http": {"body": {"prompt": "{{prompt}}"}, "reply": {"text": "result"}, "headers": {"x-key": KEY}},
     "scripted": {"replies": ["a"], "delay": 0.001},
 }
@@ -26,11 +27,14 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 def settings_of(name: str, url: str) -> dict[str, Any]:
     address = {"scripted": {}, "http": {"url": f"{url}/ask"}}
+    if name not in SETTINGS:  # of another package: it has defaults, and knows nothing of the fake
+        return {"api_key": KEY}
     return SETTINGS[name] | address.get(name, {"url": url})
 
 
 def test_the_clients_that_ship_are_registered() -> None:
-    assert {"anthropic", "http", "openai", "openai-responses", "scripted"} <= CLIENTS.names
+    shipped = {"anthropic", "http", "openai", "openai-embeddings", "openai-responses", "scripted"}
+    assert shipped <= CLIENTS.names
 
 
 @pytest.mark.parametrize("fault", ["none", "401", "disconnect"])

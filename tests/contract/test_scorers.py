@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
-from probes import Case, Message, Reply, Score
+from probes import Case, Message, Parts, Reply, Score
 from probes.contract import ContractBroken, check_scorer
-from probes.scorers.text import Exact, ExactSettings
+from probes.scorers.text import Exact, ExactSettings, Includes, IncludesSettings
+from tests.probes.judges import Bench, gives
+from tests.probes.judges import parts as judged
 
 SCORERS = entry_points(group="plumbline.scorers")
 CASE = Case(id="c1", messages=(Message(role="user", content="2+2?"),), target=("4", "four"))
@@ -18,6 +20,22 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "length": {"max": 5},
     "script": {"scripts": ["Latin"]},
     "instructions": {"sentences": 1, "contains": ["4"]},
+    "llm-judge": {"endpoint": "judge"},
+    "rubric": {"endpoint": "judge", "criteria": [{"name": "reply", "text": "It is right."}]},
+    "composite": {"parts": ["exact", "includes"]},
+    "similarity": {"endpoint": "embedder"},
+}
+#: Cases of those that can judge no other; on a case that it cannot judge, a scorer would show nothing.
+CASES: dict[str, Case] = {
+    "choice": Case(id="c1", messages=CASE.messages, target=("B",)),
+    "tool-call": Case(id="c1", messages=CASE.messages, target=('[{"name": "add", "arguments": {"a": 2}}]',)),
+}
+#: What those with `needs` are made with.
+PARTS: dict[str, Parts] = {
+    "llm-judge": judged(Bench(gives(5))),
+    "rubric": judged(Bench(gives(5))),
+    "composite": Parts(scorers=(Exact(ExactSettings()), Includes(IncludesSettings()))),
+    "similarity": judged(Bench(lambda request: "[1, 2]"), "embedder"),
 }
 
 
@@ -27,7 +45,9 @@ def test_the_scorers_that_ship_are_registered() -> None:
 
 @pytest.mark.parametrize("entry", SCORERS, ids=lambda entry: entry.name)
 async def test_a_scorer_keeps_the_contract(entry: EntryPoint) -> None:
-    await check_scorer(entry.load(), SETTINGS.get(entry.name, {}), case=CASE, reply="It is 4.")
+    settings, parts = SETTINGS.get(entry.name, {}), PARTS.get(entry.name)
+    case = CASES.get(entry.name, CASE)
+    await check_scorer(entry.load(), settings, case=case, reply="It is 4.", parts=parts)
 
 
 @pytest.mark.parametrize("settings", [{"ignore_case": True}, {"ignore_space": True, "strip": False}])

@@ -1,5 +1,5 @@
-"""A real HTTP server that speaks OpenAI's chat completions and responses, Anthropic's messages and a JSON
-dialect of its own, with faults on demand.
+"""A real HTTP server that speaks OpenAI's chat completions, responses and embeddings, Anthropic's messages and a
+JSON dialect of its own, with faults on demand.
 
 In a test: `async with FakeLLM(answers={"2+2?": "4"}) as fake: ... fake.fault = "500" ...`. Every public
 attribute may be changed at any time. As a process: `python -m tests.fakes.llm --port 0 --log FILE`; its

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from tests.fakes import anthropic_wire, any_wire, llm_wire, responses_wire
+from tests.fakes import anthropic_wire, any_wire, embeddings_wire, llm_wire, responses_wire
 
 if TYPE_CHECKING:
     from tests.fakes.llm import Asked
@@ -14,6 +14,7 @@ WIRES: dict[str, ModuleType] = {
     "/v1/chat/completions": llm_wire,
     "/v1/messages": anthropic_wire,
     "/v1/responses": responses_wire,
+    "/v1/embeddings": embeddings_wire,
     "/v1/ask": any_wire,
 }
 
@@ -26,6 +27,8 @@ def wire_of(asked: Asked) -> Any:
 def prompt_of(body: dict[str, Any]) -> str:
     """The last words of the user, in any of the protocols."""
     turns = body.get("messages") or body.get("input") or []
+    if isinstance(turns, str):
+        return turns
     words = (_words(turn.get("content")) for turn in reversed(turns) if turn.get("role") == "user")
     return next(words, str(body.get("prompt", "")))
 

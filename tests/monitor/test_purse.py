@@ -15,10 +15,10 @@ from monitor.purse import Purse, worst_nano
 from monitor.store import ledger
 from monitor.store.engine import Store
 from monitor.store.errors import Superseded
+from monitor.store.ledger import Bill
 from monitor.store.rounds import Claim
 from monitor.store.tables import gates, permits
-from probes import Ask, Outcome, Usage
-from probes.case import Case
+from probes import Case, Outcome, Usage
 from tests.conftest import START, Clock
 from tests.monitor.store.build import opened
 from tests.rotation.build import case
@@ -26,11 +26,12 @@ from tests.rotation.build import case
 _PRICE = Price(input_per_mtok=1.0, output_per_mtok=4.0)
 
 
-def _ask(seq: int = 0, text: str = "hello", **fields: Any) -> Ask:
-    return Ask(seq=seq, case=case("c", text, **fields), scorers={})
+def _case(text: str = "hello", **fields: Any) -> Case:
+    return case("c", text, **fields)
 
 
-_NEED = worst_nano(_PRICE, _ask(), 100)
+_TIMEOUT = 60.0
+_NEED = worst_nano(_PRICE, _case(), 100, _TIMEOUT)
 
 
 def _purse(store: Store, claim: Claim, clock: Clock, draining: bool = False, **changes: Any) -> Purse:
@@ -38,10 +39,12 @@ def _purse(store: Store, claim: Claim, clock: Clock, draining: bool = False, **c
     return Purse(
         store,
         claim,
+        "bot",
         limits,
         price,
         asks=changes.pop("asks", 20),
         max_tokens=100,
+        timeout=_TIMEOUT,
         clock=clock,
         draining=lambda: draining,
     )
@@ -51,7 +54,7 @@ def _purse(store: Store, claim: Claim, clock: Clock, draining: bool = False, **c
 async def claim(store: Store) -> Claim:
     """An open round with a permit."""
     (made,) = await opened(store, 1)
-    await ledger.enter(store, made, wanted=1, limit=8, day=START.date())
+    await ledger.enter(store, made, "bot", wanted=1, limit=8, day=START.date())
     return made
 
 
@@ -71,7 +74,7 @@ async def test_without_limits_everything_may_go_and_the_store_is_not_asked(
 ) -> None:
     away = Store("postgresql://nobody@127.0.0.1:1/db")
     purse = _purse(away, claim, clock, price=None)
-    assert [await purse.admit(_ask(n)) for n in range(3)] == [None] * 3
+    assert [await purse.admit(n, _case()) for n in range(3)] == [None] * 3
     await away.close()
 
 
@@ -79,7 +82,7 @@ async def test_an_unpriced_model_under_a_dollar_cap_gets_nothing(
     store: Store, claim: Claim, clock: Clock
 ) -> None:
     purse = _purse(store, claim, clock, price=None, limits={"usd_per_day": 1_000.0})
-    assert await purse.admit(_ask()) is Outcome.NO_BUDGET
+    assert await purse.admit(0, _case()) is Outcome.NO_BUDGET
     assert await _money(store) == (0, 0)
 
 
@@ -89,7 +92,7 @@ async def test_exactly_what_the_cap_affords_may_go(
 ) -> None:
     cap = (affordable * _NEED + _NEED - 1) / 1e9
     purse = _purse(store, claim, clock, limits={"usd_per_day": cap})
-    ends = [await purse.admit(_ask(n)) for n in range(20)]
+    ends = [await purse.admit(n, _case()) for n in range(20)]
     assert ends == [None] * affordable + [Outcome.NO_BUDGET] * (20 - affordable)
     spent, reserved = await _money(store)
     assert (spent, reserved) == (0, affordable * _NEED)
@@ -99,13 +102,13 @@ async def test_rounds_of_two_replicas_share_one_cap(store: Store, store_url: str
     other = Store(store_url)
     claims = await opened(store, 4)
     for each in claims:
-        await ledger.enter(store, each, wanted=1, limit=8, day=START.date())
+        await ledger.enter(store, each, "bot", wanted=1, limit=8, day=START.date())
     limits = {"usd_per_day": 30 * _NEED / 1e9}
     purses = [
         _purse(pick, each, clock, limits=limits)
         for pick, each in zip([store, other] * 2, claims, strict=True)
     ]
-    ends = await asyncio.gather(*(purse.admit(_ask(n)) for n in range(15) for purse in purses))
+    ends = await asyncio.gather(*(purse.admit(n, _case()) for n in range(15) for purse in purses))
     # What one round holds in reserve the others cannot have, so a few may be left over; never one too many.
     assert 20 <= ends.count(None) <= 30
     await other.close()
@@ -116,22 +119,13 @@ async def test_what_was_set_aside_is_settled_and_the_rest_comes_back(
 ) -> None:
     purse = _purse(store, claim, clock, limits={"usd_per_day": 1.0})
     for n in range(3):
-        await purse.admit(_ask(n))
+        await purse.admit(n, _case())
     released = purse.release([0, 1, 99])
     assert released == 2 * _NEED
     assert purse.release([0, 1]) == 0, "once"
     async with store.write() as connection:
-        await ledger.settle(
-            connection,
-            store,
-            claim,
-            day=purse.day,
-            requests=2,
-            released_nano=released,
-            spent_nano=7,
-            input_tokens=1,
-            output_tokens=1,
-        )
+        bill = Bill(endpoint="bot", day=purse.day, requests=2, released_nano=released, spent_nano=7)
+        await ledger.settle(connection, store, claim, bill)
     spent, reserved = await _money(store)
     assert spent == 7
     assert reserved >= _NEED, "the third is on its way, and a block was set aside"
@@ -144,7 +138,7 @@ async def test_a_round_that_lost_its_permit_learns_it(store: Store, claim: Claim
     async with store.write() as connection:
         await ledger.leave(connection, claim.id)
     with pytest.raises(Superseded):
-        await _purse(store, claim, clock, limits={"usd_per_day": 1.0}).admit(_ask())
+        await _purse(store, claim, clock, limits={"usd_per_day": 1.0}).admit(0, _case())
 
 
 @pytest.mark.parametrize("limits", [{"usd_per_day": 1.0}, {"requests_per_minute": 10}])
@@ -152,13 +146,13 @@ async def test_where_the_store_is_away_nothing_is_asked(
     claim: Claim, clock: Clock, limits: dict[str, Any]
 ) -> None:
     away = Store("postgresql://nobody@127.0.0.1:1/db")
-    assert await _purse(away, claim, clock, limits=limits).admit(_ask()) is Outcome.STORE_BUSY
+    assert await _purse(away, claim, clock, limits=limits).admit(0, _case()) is Outcome.STORE_BUSY
     await away.close()
 
 
 async def test_a_drain_stops_what_has_not_begun(store: Store, claim: Claim, clock: Clock) -> None:
     purse = _purse(store, claim, clock, draining=True, limits={"usd_per_day": 1.0})
-    assert await purse.admit(_ask()) is Outcome.DRAINED
+    assert await purse.admit(0, _case()) is Outcome.DRAINED
     assert await purse.enter(5) == 0
     assert await _money(store) == (0, 0)
 
@@ -177,7 +171,7 @@ async def test_a_round_s_money_belongs_to_the_day_it_began_on(
     clock.now = START.replace(hour=23, minute=59, second=59)
     purse = _purse(store, claim, clock, limits={"usd_per_day": 1.0})
     clock.advance(hours=1)
-    assert await purse.admit(_ask()) is None
+    assert await purse.admit(0, _case()) is None
     assert (await _money(store))[1] > 0
 
 
@@ -185,10 +179,10 @@ async def test_starts_are_booked_ahead_in_blocks_of_at_most_a_second(
     store: Store, claim: Claim, clock: Clock
 ) -> None:
     fast = _purse(store, claim, clock, limits={"requests_per_minute": 60_000, "concurrency": 8})
-    assert [await fast.admit(_ask(n)) for n in range(20)] == [None] * 20
+    assert [await fast.admit(n, _case()) for n in range(20)] == [None] * 20
     slow = _purse(store, claim, clock, limits={"requests_per_minute": 60, "concurrency": 8})
     before = await _next_free(store)
-    assert await slow.admit(_ask()) is None
+    assert await slow.admit(0, _case()) is None
     assert (await _next_free(store) - before).total_seconds() >= 1
     booked = await ledger.pace(store, "bot", requests=1, per_minute=60)
     assert booked <= 1.0, "one start was booked, and not the whole round"
@@ -198,13 +192,13 @@ async def test_a_start_that_nobody_used_in_time_is_not_used_late(
     store: Store, claim: Claim, clock: Clock
 ) -> None:
     purse = _purse(store, claim, clock, limits={"requests_per_minute": 60_000, "concurrency": 8})
-    assert await purse.admit(_ask(0)) is None
+    assert await purse.admit(0, _case()) is None
     booked = await _next_free(store)  # sixteen starts, one millisecond apart
     await asyncio.sleep(0.05)  # all of them pass
     async with store.read() as connection:
         now = (await connection.execute(select(store.now()))).scalar_one()
     assert booked < now
-    assert await purse.admit(_ask(1)) is None
+    assert await purse.admit(1, _case()) is None
     assert await _next_free(store) > now, "it booked again"
 
 
@@ -237,12 +231,11 @@ def test_what_an_attempt_may_cost_covers_a_full_answer(text: str, most: int) -> 
     real = cost_nano(_PRICE, usage)
     assert real is not None
     for params in ({"max_tokens": most}, {"max_completion_tokens": most}):
-        assert worst_nano(_PRICE, _ask(text=text, params=params), 10_000) >= real
-    assert worst_nano(_PRICE, _ask(text=text), most) >= real
-    assert worst_nano(_PRICE, _ask(text=text, params={"max_tokens": None}), None) > 0
+        assert worst_nano(_PRICE, _case(text, params=params), 10_000, _TIMEOUT) >= real
+    assert worst_nano(_PRICE, _case(text), most, _TIMEOUT) >= real
+    assert worst_nano(_PRICE, _case(text, params={"max_tokens": None}), None, _TIMEOUT) > 0
 
 
 def test_tools_and_image_parts_cost_too() -> None:
     tool = {"type": "function", "function": {"name": "look_up", "description": "x" * 3_000}}
-    assert worst_nano(_PRICE, _ask(tools=(tool,)), 100) >= worst_nano(_PRICE, _ask(), 100) + 1_000_000
-    assert isinstance(_ask().case, Case)
+    assert worst_nano(_PRICE, _case(tools=(tool,)), 100, _TIMEOUT) >= _NEED + 1_000_000

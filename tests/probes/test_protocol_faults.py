@@ -9,6 +9,7 @@ import pytest
 
 from probes import EndpointError, Outcome
 from probes.clients.anthropic import AnthropicClient
+from probes.clients.embeddings import EmbeddingsClient
 from probes.clients.endpoint import EndpointClient
 from probes.clients.http import HttpClient
 from probes.clients.responses import ResponsesClient
@@ -26,6 +27,7 @@ APP = {
 KINDS: dict[str, tuple[type[Any], str, dict[str, Any]]] = {
     "anthropic": (AnthropicClient, "", {"model": "m1"}),
     "openai-responses": (ResponsesClient, "", {"model": "m1"}),
+    "openai-embeddings": (EmbeddingsClient, "", {"model": "m1"}),
     "http-sse": (HttpClient, "/ask", APP),
     "http-ndjson": (HttpClient, "/ask", APP | {"params": {"stream": "ndjson"}, "stream": "ndjson"}),
 }

@@ -11,6 +11,7 @@ from sqlalchemy import select, update
 from monitor.store import ledger, rounds
 from monitor.store.engine import Store
 from monitor.store.errors import Superseded
+from monitor.store.ledger import Bill
 from monitor.store.rounds import Claim
 from monitor.store.tables import gates, permits
 from monitor.store.tables import ledger as ledger_table
@@ -21,19 +22,17 @@ _DAY = START.date()
 
 
 async def _enter(store: Store, of: Claim, wanted: int = 1, limit: int = 10_000) -> int:
-    return await ledger.enter(store, of, wanted=wanted, limit=limit, day=_DAY)
+    return await ledger.enter(store, of, of.endpoint, wanted=wanted, limit=limit, day=_DAY)
 
 
 async def _reserve(store: Store, of: Claim, nano: int, cap: int) -> bool:
-    return await ledger.reserve(store, of, nano=nano, cap_nano=cap, day=_DAY)
+    return await ledger.reserve(store, of, of.endpoint, nano=nano, cap_nano=cap, day=_DAY)
 
 
 async def _settle(store: Store, of: Claim, released: int, spent: int, day: date = _DAY) -> None:
     async with store.write() as connection:
-        await ledger.settle(
-            connection,
-            store,
-            of,
+        bill = Bill(
+            endpoint=of.endpoint,
             day=day,
             requests=1,
             released_nano=released,
@@ -41,6 +40,7 @@ async def _settle(store: Store, of: Claim, released: int, spent: int, day: date 
             input_tokens=10,
             output_tokens=2,
         )
+        await ledger.settle(connection, store, of, bill)
 
 
 async def _leave(store: Store, of: Claim) -> None:
@@ -104,7 +104,7 @@ async def test_money_is_counted_for_each_endpoint_and_day(store: Store) -> None:
         await _enter(store, each)
         assert await _reserve(store, each, 100, 100)
     next_day = _DAY + timedelta(days=1)
-    assert await ledger.reserve(store, here, nano=100, cap_nano=100, day=next_day)
+    assert await ledger.reserve(store, here, "bot", nano=100, cap_nano=100, day=next_day)
     async with store.read() as connection:
         assert await ledger.spent_today(connection, next_day) == {"bot": (0, 100)}
 
@@ -226,3 +226,17 @@ async def test_the_share_of_a_closed_round_is_free(store: Store) -> None:
     async with store.write() as connection:
         await rounds.hold(connection, store, ended, state="closed", outcome="complete")
     assert await _enter(store, live, 8, 8) == 8
+
+
+async def test_a_round_holds_a_permit_for_each_endpoint_that_judges_it(store: Store) -> None:
+    mine, other = claim("rnd_1"), claim("rnd_2", endpoint="else")
+    for each in (mine, other):
+        await open_round(store, each)
+    assert await _enter(store, mine) == 1
+    assert await ledger.enter(store, mine, "judge", wanted=3, limit=4, day=_DAY) == 3
+    assert await ledger.enter(store, other, "judge", wanted=3, limit=4, day=_DAY) == 1, "what is left of 4"
+    assert await ledger.reserve(store, mine, "judge", nano=60, cap_nano=100, day=_DAY)
+    assert not await ledger.reserve(store, other, "judge", nano=60, cap_nano=100, day=_DAY)
+    assert await _reserve(store, mine, 60, 100), "its own endpoint's money is another"
+    await _leave(store, mine)
+    assert (await _money(store), await _money(store, "judge")) == ((0, 0), (0, 0))
