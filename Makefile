@@ -8,10 +8,10 @@ REQUIREMENTS := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint bench migration lock clean
+.PHONY: help setup demo test third-party lint bench migration lock clean
 
 help: ## List the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 setup: $(VENV)/dev.stamp ## Install Plumbline and the tools of its developers into .venv
 
@@ -21,6 +21,9 @@ demo: $(VENV)/run.stamp ## Watch a simulated endpoint get worse (SEED=n, DEMO_FA
 test: lint ## Check everything: style, types, import contracts, tests (ARGS="tests/rotation -k split")
 	@echo "== pytest"
 	@$(BIN)/python -m pytest -q -n 2 $(ARGS)
+
+third-party: $(VENV)/dev.stamp $(VENV)-third-party/installed.stamp ## Ask servers that others wrote (LiteLLM's proxy)
+	@$(BIN)/python -m pytest -q tests/third_party/check_litellm.py
 
 lint: $(VENV)/dev.stamp ## Check style, types and import contracts only
 	@echo "== ruff"
@@ -46,7 +49,7 @@ lock: $(VENV)/dev.stamp ## Upgrade every dependency and pin what came
 	@mv $(VENV)/constraints.txt constraints.txt
 
 clean: ## Remove .venv and everything that the tools left behind
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(VENV)-third-party build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -57,6 +60,12 @@ $(BIN)/python:
 		echo "This Python cannot make virtual environments; on Debian: apt-get install python3-venv"; exit 1; }
 	@echo "== making $(VENV)"
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+
+$(VENV)-third-party/installed.stamp: tests/third_party/requirements.txt | $(BIN)/python
+	@echo "== installing servers of others into $(VENV)-third-party"
+	@$(PYTHON) -m venv $(VENV)-third-party
+	@$(VENV)-third-party/bin/python -m pip --disable-pip-version-check --quiet install -r $<
+	@touch $@
 
 $(VENV)/run.stamp: $(REQUIREMENTS) | $(BIN)/python
 	@echo "== installing Plumbline into $(VENV)"

@@ -88,8 +88,8 @@ class App:
             stack.push_async_callback(self._stop_senders)
             await incidents.retry_failed(self.store, self.channels(), self.world.clock())
             await self._start_senders()
-            site = await stack.enter_async_context(serve(self))
-            self.port = site
+            self._listener = await stack.enter_async_context(serve(self))
+            self.port = self._listener.port
             stack.push_async_callback(self._drain)
             await self._say_alive()
             await self._adopt_orphans(alone=self.store.is_sqlite)
@@ -107,7 +107,8 @@ class App:
             tidy = asyncio.create_task(self._every(3600.0, "retention", self._tidy), name="retention")
             stack.push_async_callback(_cancel, tidy)
             self._stack = stack.pop_all()
-        log.info("plumbline %s is ready on http://%s:%d", VERSION, self.runtime.config.web.host, self.port)
+        page = self.runtime.config.web
+        log.info("plumbline %s is ready on %s://%s:%d", VERSION, page.scheme, page.host, self.port)
         return self
 
     async def __aexit__(
@@ -156,6 +157,7 @@ class App:
                 self.world.metrics.reload_ok.set(0)
                 raise
             self._taken()
+            self._listener.renew()
             self._schedule.set({key: watch.grid for key, watch in self.runtime.watches.items()})
             await self._stop_senders()
             mended = [
@@ -172,6 +174,7 @@ class App:
                 for key, old, new in (
                     ("store", before.store, loaded.config.store),
                     ("web.listen", before.web.listen, loaded.config.web.listen),
+                    ("web.tls", before.web.scheme, loaded.config.web.scheme),
                 )
                 if old != new
             ]

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from alerts.hostile import one_line, plain
 from monitor.config.model import Price
-from monitor.price import cost_nano
+from monitor.price import result_nano
 from monitor.store.rounds import Claim
 from probes import Reply, Result
 
@@ -17,6 +18,7 @@ Hide = Callable[[str], str]
 
 _LONGEST_LABEL = 200
 _LONGEST_DETAIL = 1_000
+_LONGEST_EXPLANATION = 500
 
 _to_json = json.JSONEncoder(sort_keys=True).encode  # json.dumps would make an encoder for each reply
 
@@ -48,13 +50,20 @@ def label(value: str | None, limit: int = _LONGEST_LABEL) -> str | None:
 
 
 def scores_json(result: Result, hide: Hide = _as_it_is) -> dict[str, Any]:
-    """Scorer -> {"value", "reason", "explanation", "evidence"}; what is empty is left out."""
+    """Scorer -> {"value", "reason", "explanation", "evidence"}; what is empty is left out.
+
+    Plugins may quote a reply in full, so what they say is cut and cleaned as it is stored.
+    """
     return {
         name: {
             "value": score.value,
             **({"reason": score.reason} if score.reason else {}),
-            **({"explanation": storable(score.explanation, hide)} if score.explanation else {}),
-            **({"evidence": storable(score.evidence, hide)} if score.evidence else {}),
+            **(
+                {"explanation": one_line(hide(score.explanation), _LONGEST_EXPLANATION)}
+                if score.explanation
+                else {}
+            ),
+            **({"evidence": plain(storable(score.evidence, hide))} if score.evidence else {}),
         }
         for name, score in result.scores.items()
     }
@@ -106,7 +115,7 @@ def result_row(
         "score": result.score,
         "scores": scores_json(result, hide),
         "reply_hash": reply_hash,
-        "cost_nano": cost_nano(price, usage) if usage else None,
+        "cost_nano": result_nano(price, result),
     }
 
 

@@ -24,7 +24,7 @@ class Rounds:
 
     Attributes:
         work: Opens, asks and closes what is claimed here.
-        captures: What a slot is used for where there is no baseline to judge by.
+        captures: What a slot is used for where there is no baseline yet, and one is captured by itself.
         missed: Told of slots that nobody worked on: (watch, "missed" or "overlapped", how many).
     """
 
@@ -72,7 +72,8 @@ class Rounds:
 
     async def _claim_slot(self, watch: Watch, slot: datetime) -> Claim | str:
         async with self.work.store.write() as connection:
-            if await baselines.active(connection, *watch.key, watch.subject) is None:
+            waits = watch.baseline.capture
+            if waits and await baselines.active(connection, *watch.key, watch.subject) is None:
                 return "learning"
             if self.work.clock() - slot > watch.interval / 2:
                 return "late"

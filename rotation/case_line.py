@@ -188,9 +188,8 @@ def _explain(detail: ErrorDetails) -> Finding:
             return Finding(key, "is not a known key", cure)
         case "literal_error" if detail["loc"][-1] in ("role", "source"):
             known = _KNOWN[str(detail["loc"][-1])]
-            return Finding(
-                key, f"is not one of {', '.join(known)}", did_you_mean(str(detail["input"]), known)
-            )
+            cure = did_you_mean(str(detail["input"]), known) or "write one of them"
+            return Finding(key, f"is not one of {', '.join(known)}", cure)
         case "greater_than":
             return Finding(key, f"is {detail['input']}", f"write a number above {context['gt']:g}")
         case "greater_than_equal" | "less_than_equal":

@@ -155,14 +155,14 @@ def test_an_example_of_a_config_loads(example, tmp_path):
     variables = dict.fromkeys(re.findall(r"\$\{(\w+)\}", example), "set-and-long-enough")
     plugins = Plugins()
     config = load(path, variables, plugins=plugins).config
-    assert read_all(config, Scorers(plugins)).keys() == config.eval_sets.keys()
+    assert read_all(config, Scorers(plugins, config.endpoints)).keys() == config.eval_sets.keys()
 
 
 @pytest.mark.parametrize("example", marked("cases"))
 def test_an_example_of_cases_reads(example, tmp_path):
     path = tmp_path / "cases.jsonl"
     path.write_text(example, encoding="utf-8")
-    scorers = Scorers(Plugins())
+    scorers = Scorers(Plugins(), {})
     read = read_cases(
         path,
         default_scorers=(scorers.known("exact", {}),),

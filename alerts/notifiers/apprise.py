@@ -46,7 +46,7 @@ class AppriseSettings(BaseModel):
         for number, url in enumerate(urls, 1):
             if _service(url) is None:
                 raise ValueError(
-                    f"number {number} is no address that Apprise understands: see its list of services"
+                    f"number {number} is no address that Apprise understands; see its list of services"
                 )
         return urls
 

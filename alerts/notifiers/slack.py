@@ -4,16 +4,17 @@ import logging
 import re
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from alerts.notification import Notice
 from alerts.notifier import NotifyError, Reason, Receipt
 from alerts.notifiers import slack_blocks
+from alerts.notifiers.fields import Timeout
 from alerts.notifiers.slack_errors import CANNOT_EDIT, refusal
 
 if TYPE_CHECKING:
@@ -22,11 +23,6 @@ if TYPE_CHECKING:
 _LOOK_BACK = timedelta(minutes=1)  # Slack's clock and ours may differ
 _PAGE = 200
 _MOST_PAGES = 5
-
-
-def _seconds(value: Any) -> Any:
-    """Lets `10s` stand for 10, as everywhere in the config."""
-    return value[:-1] if isinstance(value, str) and re.fullmatch(r"[0-9.]+s", value) else value
 
 
 class SlackSettings(BaseModel):
@@ -49,20 +45,22 @@ class SlackSettings(BaseModel):
     channel: str
     app_token: SecretStr = SecretStr("")
     api_url: str = Field(default="https://slack.com/api/", pattern=r"^https?://")
-    timeout: Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=60)] = 10.0
+    timeout: Timeout = 10.0
 
     @field_validator("token")
     @classmethod
     def _is_given(cls, value: SecretStr) -> SecretStr:
         if not value.get_secret_value().strip():
-            raise ValueError("is empty: give the app's bot token (xoxb-...)")
+            raise ValueError("is empty; give the app's bot token (xoxb-...)")
         return value
 
     @field_validator("channel")
     @classmethod
     def _is_id(cls, value: str) -> str:
         if not re.fullmatch(r"[CGD][A-Z0-9]{2,}", value):
-            raise ValueError("give the channel's id, such as C0123456 (it stands in the channel's details)")
+            raise ValueError(
+                "is no channel's id; write it like C0123456, as it stands in the channel's details"
+            )
         return value
 
 

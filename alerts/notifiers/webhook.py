@@ -56,7 +56,7 @@ class WebhookSettings(BaseModel):
         except ValueError:
             usable = False
         if not usable:
-            raise ValueError("is no web address: write it like https://hooks.example.org/plumbline")
+            raise ValueError("is no web address; write it like https://hooks.example.org/plumbline")
         return value
 
     @field_validator("secret")
@@ -64,7 +64,7 @@ class WebhookSettings(BaseModel):
     def _is_long(cls, value: SecretStr) -> SecretStr:
         if len(value.get_secret_value().strip()) < _SHORTEST_SECRET:
             raise ValueError(
-                f"has fewer than {_SHORTEST_SECRET} characters: make one with openssl rand -hex 32"
+                f"has fewer than {_SHORTEST_SECRET} characters; make one with openssl rand -hex 32"
             )
         return value
 

@@ -16,10 +16,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         app(args=arguments, prog_name="plumbline")
     except Exception as error:
         from monitor.cli.ending import explain
+        from monitor.logs import clean
 
         told = explain(error)
         if told is None:
             raise
         message, code = told
-        sys.stderr.write(f"{message}\n")
+        sys.stderr.write(f"{clean(message)}\n")
         sys.exit(code)

@@ -4,7 +4,7 @@ import asyncio
 import getpass
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,9 @@ from monitor.cli.opening import now, open_store, pair_of, pairs_of, read_config
 from monitor.cli.options import Output
 from monitor.cli.show import Columns, as_json, listing, moment, say
 from monitor.config.model import Config
+from monitor.stat import wilson
 from monitor.store import baseline_history, baselines
-from monitor.store.baseline_history import NotUsable
+from monitor.store.baseline_history import Known, NotUsable
 from monitor.store.baselines import Baseline
 from monitor.watch import subject_hash
 
@@ -74,6 +75,7 @@ def show_version(path: Path, probe: str, endpoint: str | None, version: int | No
         say(f"{each['endpoint']}/{probe}: version {each['version']}, {each['state']}{judging}")
         accepted = f", accepted {moment(each['accepted'])} UTC" if each["accepted"] else ""
         say(f"captured {moment(each['created'])} UTC{accepted}, by {each['author']}: {each['reason']}")
+        say(*_scored(each["measures"]))
         listing(each["measures"], _MEASURES, output, nothing="it knows nothing yet")
 
 
@@ -168,14 +170,29 @@ async def _whole(
         raise Refused(f"{endpoint}/{probe} has {which}; see `plumbline baseline list {probe}`")
     row = next((row for row in wanted if row["judges"]), wanted[0])
     known = await baseline_history.known(connection, row["id"])
-    measures = [
-        {
-            "measure": measure,
-            "cases": each.cases,
-            "runs": each.runs,
-            # Other measures are kept on their detector's own scale.
-            "mean": each.total / each.runs if measure == "score" and each.runs else None,
-        }
-        for measure, each in known.items()
+    return {**row, "measures": [_measure(measure, each) for measure, each in known.items()]}
+
+
+def _measure(measure: str, known: Known) -> dict[str, Any]:
+    row = {
+        "measure": measure,
+        "cases": known.cases,
+        "runs": known.runs,
+        "mean": None,
+        "low": None,
+        "high": None,
+    }
+    if measure != "score" or not known.runs:
+        return row  # other measures are kept on their detector's own scale
+    mean = known.total / known.runs
+    low, high = wilson(mean, known.runs)
+    return {**row, "mean": mean, "low": low, "high": high}
+
+
+def _scored(measures: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The pool's score in one line; none where there is no score."""
+    return [
+        f"score {each['mean']:.2f} ({each['low']:.2f} to {each['high']:.2f}, n {each['runs']})"
+        for each in measures
+        if each["mean"] is not None
     ]
-    return {**row, "measures": measures}

@@ -43,7 +43,7 @@ def check_config(path: Path, output: Output) -> Code:
     problems: list[Problem | CaseProblem] = []
     try:
         config = load(path, os.environ, plugins=plugins).config
-        watches = watches_of(config, read_all(config, Scorers(plugins)), plugins)
+        watches = watches_of(config, read_all(config, Scorers(plugins, config.endpoints)), plugins)
     except ConfigInvalid as error:
         problems += [*error.problems, *_case_problems(path, plugins)]
     except CaseFileInvalid as error:
@@ -67,7 +67,7 @@ def _case_problems(path: Path, plugins: Plugins) -> Sequence[CaseProblem]:
             one = EvalSet.model_validate(written)
             one = one.model_copy(update={"cases": path.absolute().parent / one.cases})
             if one.cases.is_file():
-                read_all(Config(eval_sets={name: one}), Scorers(plugins))
+                read_all(Config(eval_sets={name: one}), Scorers(plugins, None))
         except CaseFileInvalid as error:
             problems += error.problems
         except (ValidationError, ScorerRefused, TypeError):

@@ -19,6 +19,7 @@ from monitor.cli.options import (
     OutputForm,
     ProbeName,
     Reason,
+    SpeedBy,
 )
 
 _SETTINGS = {"help_option_names": ["-h", "--help"]}
@@ -122,8 +123,44 @@ def probe(
 
 
 @app.command()
-def status(config: ConfigFile = DEFAULT_CONFIG, output: OutputForm = Output.TABLE) -> None:
-    """Show endpoints, verdicts and open incidents; exit 1 where an incident is open."""
+def status(
+    endpoint: Annotated[
+        str | None, typer.Argument(metavar="[ENDPOINT]", help="With --speed: only this one.")
+    ] = None,
+    speed: Annotated[bool, typer.Option("--speed", help="Speed and cost, in full.")] = False,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="DURATION", help="The last so long; by default 24h.")
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="TIME", help="From a time, like 2026-03-02T12:00 (UTC).")
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", "--until", metavar="TIME", help="To a time.")] = None,
+    by: Annotated[
+        SpeedBy | None, typer.Option("--by", help="Told apart by this; by default endpoints only.")
+    ] = None,
+    tag: Annotated[str | None, typer.Option("--tag", metavar="TAG", help="Only cases with this tag.")] = None,
+    config: ConfigFile = DEFAULT_CONFIG,
+    output: OutputForm = Output.TABLE,
+) -> None:
+    """Show endpoints, verdicts and open incidents; exit 1 where an incident is open.
+
+    With --speed: latency, time to first token, tokens a second and cost of every request, over any period.
+    """
+    narrowed = {
+        "ENDPOINT": endpoint,
+        "--since": since,
+        "--from": start,
+        "--to": end,
+        "--by": by,
+        "--tag": tag,
+    }
+    if speed:
+        from monitor.cli.speed import Wish, show_speed
+
+        wish = Wish(since=since, start=start, end=end, by=by or SpeedBy.ENDPOINT, tag=tag, endpoint=endpoint)
+        raise typer.Exit(show_speed(config, wish, output))
+    if given := [name for name, value in narrowed.items() if value is not None]:
+        raise typer.BadParameter(f"{given[0]} is for speed and cost; add --speed")
     from monitor.cli.state import show_status
 
     raise typer.Exit(show_status(config, output))
@@ -288,6 +325,18 @@ def token_revoke(
     from monitor.cli.token import revoke
 
     revoke(config, name_or_id)
+
+
+@app.command()
+def audit(
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
+    config: ConfigFile = DEFAULT_CONFIG,
+    output: OutputForm = Output.TABLE,
+) -> None:
+    """List who did what, newest first: tokens, logins, reloads through the port, baselines."""
+    from monitor.cli.audit import list_audit
+
+    list_audit(config, limit=limit, output=output)
 
 
 @db_group.command("upgrade")

@@ -83,9 +83,14 @@ def _report(watch: Watch, closed: Closed, rows: Sequence[Any]) -> dict[str, Any]
 
 
 def _reply(row: Any) -> dict[str, Any]:
-    unscored = sorted({str(each["reason"]) for each in row.scores.values() if each.get("reason")})
-    # What a server says of a request may quote it, so of held-out cases it is not repeated.
-    detail = row.detail if row.split == "open" else ""
+    # What a server, or a judge, says of a request may quote it, so of held-out cases it is not repeated.
+    shown = row.split == "open"
+    unscored = [
+        ": ".join(filter(None, (str(each["reason"]), each.get("explanation", "") if shown else "")))
+        for each in row.scores.values()
+        if each.get("reason")
+    ]
+    detail = row.detail if shown else ""
     return {
         "case": row.case_key,
         "split": row.split,
@@ -93,7 +98,7 @@ def _reply(row: Any) -> dict[str, Any]:
         "score": row.score,
         "latency": row.elapsed,
         "time_to_first_token": row.first_token,
-        "why": detail or ", ".join(unscored) or None,
+        "why": detail or "; ".join(unscored) or None,
     }
 
 

@@ -14,7 +14,7 @@ from monitor.measures import MEASURES
 from monitor.plugins import Plugins
 from monitor.schedule import grid_of
 from monitor.watch import Watch, build
-from monitor.web.access import is_loopback
+from monitor.web.origin import is_loopback
 from probes import Case
 from rotation import Item
 
@@ -49,7 +49,7 @@ def watches_of(
     """
     items = {name: [Item.of(name, case, split_key) for case in each] for name, each in cases.items()}
     versions = dict.fromkeys(items, 0)
-    return build(config, items, versions, scorer=Scorers(plugins).of, grid=grid_of)
+    return build(config, items, versions, scorer=Scorers(plugins, config.endpoints).of, grid=grid_of)
 
 
 def plan_of(config: Config, watches: Sequence[Watch]) -> Plan:
@@ -125,6 +125,13 @@ def _weak_watch(watch: Watch) -> Iterator[str]:
             f"{name}: {per_round} cases a round: a {DROP * 100:.0f}-point drop takes about {days:,.0f} days "
             "to see; add cases, ask more of them, or ask more often"
         )
+    if not watch.baseline.capture:
+        yield (
+            f"{name}: baseline.capture is false: until `plumbline baseline capture {watch.probe}` has made one, "
+            "ADWIN watches, which sees only large changes; all that is said of 5 points is with a baseline"
+        )
+    if watch.endpoint in watch.judges:
+        yield f"{name}: {watch.endpoint} judges its own replies; models favour their own kind, so let another judge"
     limits = watch.settings.limits
     if limits.requests_per_minute is not None:
         takes = timedelta(minutes=per_round / limits.requests_per_minute)
@@ -162,8 +169,8 @@ def _weak_whole(config: Config, watches: Sequence[Watch]) -> Iterator[str]:
             "uplink.targets is empty: a name that does not resolve is held against an endpoint only while "
             'another one answers; name addresses outside, like ["1.1.1.1:443"]'
         )
-    unwatched = sorted(config.endpoints.keys() - {watch.endpoint for watch in watches})
-    if unwatched:
+    asked = {watch.endpoint for watch in watches}.union(*(watch.judges for watch in watches))
+    if unwatched := sorted(config.endpoints.keys() - asked):
         yield f"no probe asks {', '.join(unwatched)}"
     if all(channel.kind == "log" for channel in config.alerts.channels.values()):
         yield "alerts go to the log only; name a channel under alerts.channels"
@@ -172,6 +179,12 @@ def _weak_whole(config: Config, watches: Sequence[Watch]) -> Iterator[str]:
             f"web.listen is {config.web.listen}, which others can reach: it starts only with a token "
             "(`plumbline token create NAME --scope read`)"
         )
+        outside = config.web.external_url
+        if config.web.tls is None and (outside is None or urlsplit(str(outside)).scheme != "https"):
+            yield (
+                "web.listen can be reached by others in the clear, tokens included; give web.tls a certificate, or "
+                "put a proxy with https before it and name it in web.external_url"
+            )
 
 
 def _host(endpoint: Endpoint) -> str | None:

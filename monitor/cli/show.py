@@ -1,5 +1,7 @@
 """Writes results: tables and sentences for people, JSON for programs."""
 
+import json
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
@@ -13,6 +15,10 @@ from rich.text import Text
 
 from alerts.hostile import one_line
 from monitor.cli.options import Output
+from monitor.logs import clean
+
+#: JSON escapes what is below; DEL, which it does not, counts among the rest.
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7e]")
 
 #: A pipe has no width; a table takes only what it needs of this.
 _PIPE_WIDTH = 500
@@ -29,16 +35,21 @@ def console(*, errors: bool = False) -> Console:
 
 
 def say(*lines: str, errors: bool = False) -> None:
-    """Writes lines as they are; a terminal may wrap them."""
+    """Writes lines as they are, control characters spelt out; a terminal may wrap them."""
     out = console(errors=errors)
     for line in lines:
-        out.print(line, soft_wrap=True)
+        out.print(clean(line), soft_wrap=True)
 
 
 def as_json(value: Any) -> None:
-    """Writes a value as indented JSON."""
+    """Writes a value as indented JSON, in which nothing can steer a terminal."""
     text = orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z)
-    sys.stdout.write(text.decode() + "\n")
+    sys.stdout.write(_BEYOND_ASCII.sub(_spelt, text.decode()) + "\n")
+
+
+def _spelt(found: re.Match[str]) -> str:
+    """Letters as they are; what cannot be printed (C1 controls, marks of direction) as JSON's escapes."""
+    return found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1]
 
 
 def listing(rows: Sequence[Mapping[str, Any]], columns: Columns, output: Output, *, nothing: str) -> None:

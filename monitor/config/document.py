@@ -63,8 +63,9 @@ def read(path: FilePath, environ: Mapping[str, str]) -> Document:
     file = str(path)
     try:
         text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise _broken(file, 0, "is not UTF-8 text", "save it as UTF-8") from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise _broken(file, line, "is not UTF-8 text", "save the file as UTF-8") from None
     except OSError as error:
         cure = "write one with `plumbline init`, or name yours with --config"
         raise _broken(file, 0, f"cannot be read ({error.strerror})", cure) from None
@@ -80,17 +81,32 @@ def _compose(file: str, text: str) -> yaml.Node | None:
     try:
         return yaml.compose(_REFERENCE.sub(_veil, text), Loader=_Loader)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        gist = re.sub(r" '(?!<)[^']{4,}'", "", error.problem or "cannot be understood")
-        cure = "check indentation, colons and quotes near this line"
-        if "'\\t'" in gist:
-            cure = "indent with spaces"
-        elif "alias" in gist or "cannot start" in gist:
-            cure = "put quotes around a value that starts with a special character"
-        found = _broken(file, mark.line + 1 if mark else 0, f"is not YAML: {gist}", cure)
-    except yaml.YAMLError:
-        found = _broken(file, 0, "is not YAML: it holds control characters", "save it as plain text")
+        found = _unread(file, error)
+    except yaml.YAMLError as error:
+        line = text.count("\n", 0, getattr(error, "position", 0)) + 1
+        found = _broken(file, line, "is not YAML: it holds control characters", "save it as plain text")
     raise found
+
+
+def _unread(file: str, error: yaml.MarkedYAMLError) -> ConfigInvalid:
+    mark = error.problem_mark or error.context_mark
+    line = mark.line + 1 if mark else 0
+    opened = error.context_mark.line + 1 if error.context_mark else line
+    gist = re.sub(r" '(?!<)[^']{4,}'", "", error.problem or "cannot be understood")
+    if "another document" in gist:
+        return _broken(file, line, "holds a second document", "keep one, and take the line `---` out")
+    if "unexpected end of stream" in gist:
+        return _broken(file, opened, "is not YAML: a quote that opens here has no end", "close it")
+    cure = "check indentation, colons and quotes near this line"
+    if "'\\t'" in gist:
+        cure = "indent with spaces"
+    elif "alias" in gist or "cannot start" in gist or "alphabetic" in gist:
+        cure = "put quotes around a value that starts with a special character"
+    elif error.context in ("while parsing a flow mapping", "while parsing a flow sequence"):
+        cure = (
+            f"close the bracket that opens on line {opened}, and put quotes around a value that holds a colon"
+        )
+    return _broken(file, line, f"is not YAML: {gist}", cure)
 
 
 def _broken(file: str, line: int, what: str, cure: str) -> ConfigInvalid:
@@ -141,6 +157,9 @@ class _Reader:
             if not isinstance(key_node, yaml.ScalarNode):
                 cure = "write a plain word; put quotes around a value that starts with '{' or '['"
                 self.findings.add(path, "has a key that is not a word", cure, line=line)
+            elif not key.isprintable() or key[:1].isspace():
+                cure = "type it anew, with ordinary spaces before it"
+                self.findings.add(path, "has a key that holds invisible characters", cure, line=line)
             elif key in seen:
                 what = f"is given twice, first on line {seen[key]}"
                 self.findings.add((*path, key), what, "keep one", line=line, covers=False)

@@ -49,9 +49,9 @@ def between(least: timedelta, most: timedelta | None = None) -> AfterValidator:
 
     def check(duration: timedelta) -> timedelta:
         if duration < least:
-            raise Wrong(f"should be at least {format(least)}")
+            raise Wrong("is too short", f"write {format(least)} or more")
         if most is not None and duration > most:
-            raise Wrong(f"should be at most {format(most)}")
+            raise Wrong("is too long", f"write {format(most)} or less")
         return duration
 
     return AfterValidator(check)
@@ -60,8 +60,10 @@ def between(least: timedelta, most: timedelta | None = None) -> AfterValidator:
 def _validate(value: Any) -> timedelta:
     if isinstance(value, timedelta):
         return value
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        raise Wrong("is a number without a unit", f"did you mean {value}s?")
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        raise Wrong("is a number without a unit", f"write one: {value}s, {value}m, {value}h or {value}d")
+    if value == 0 and not isinstance(value, bool):
+        return timedelta(0)
     if not isinstance(value, str):
         raise Wrong("is not a duration", _CURE)
     return parse(value)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from monitor.config.problem import Wrong
 
 #: A lone `$` stays what it is, so that the end of a regular expression needs no escape.
+#: A value that is nothing but `$NAME` was meant as a reference; where it is meant as it stands, write `$$NAME`.
+_WITHOUT_BRACES = re.compile(r"\$[A-Z][A-Z0-9_]+")
 _REFERENCE = re.compile(r"\$\$|\$\{(?P<inside>[^}]*)(?P<closed>\}?)")
 _INSIDE = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>.*))?", re.DOTALL)
 
@@ -16,6 +18,9 @@ def substitute(text: str, environ: Mapping[str, str]) -> tuple[str, list[Wrong]]
     Returns:
         The text, and what was wrong with each reference that could not be filled.
     """
+    if _WITHOUT_BRACES.fullmatch(text):
+        cure = f"write ${{{text[1:]}}}, or ${text} for the text itself"
+        return text, [Wrong("is a variable without braces", cure)]
     wrongs: list[Wrong] = []
 
     def fill(match: re.Match[str]) -> str:

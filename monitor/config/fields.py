@@ -18,6 +18,15 @@ _RESERVED_LABELS = frozenset(
     {"endpoint", "kind", "provider", "region", "model", "source", "measure", "severity"}
 )
 
+_FIVE_FIELDS = 'write five fields (minute, hour, day, month, day of the week), like "0 */6 * * *"'
+_CRON_FIELDS = {
+    "minute": "write 0-59",
+    "hour": "write 0-23",
+    "day of the month": "write 1-31",
+    "month": "write 1-12, or jan-dec",
+    "day of the week": "write names of three letters, like mon-fri or sun",
+}
+
 
 def split_address(text: str) -> tuple[str, int]:
     """Splits `host:port`; an IPv6 address stands in brackets (`[::1]:8484`).
@@ -80,17 +89,31 @@ def _cron(text: str) -> str:
 
     fields = text.split()
     if len(fields) != 5:
-        raise Wrong("is no cron expression", 'write five fields, like "0 */6 * * *"')
+        raise Wrong("is no cron expression", _FIVE_FIELDS)
     if re.search(r"[0-9]", re.sub(r"/[0-9]+", "", fields[4])):
         # Classic cron counts from Sunday, the library from Monday: with a number one of two readers is wrong.
         raise Wrong("counts the days of the week", "write their names, like mon-fri or sun")
     try:
         trigger = CronTrigger.from_crontab(text, timezone="UTC")
     except ValueError:
-        raise Wrong("is no cron expression", 'write five fields, like "0 */6 * * *"') from None
+        raise _wrong_field(fields) from None
     if trigger.get_next_fire_time(None, datetime(2024, 1, 1, tzinfo=UTC)) is None:
         raise Wrong("never comes, like 30 February", "correct the day or the month")
     return text
+
+
+def _wrong_field(fields: list[str]) -> Wrong:
+    """Says which of the five cannot be read."""
+    from apscheduler.triggers.cron import CronTrigger
+
+    for index, (name, cure) in enumerate(_CRON_FIELDS.items()):
+        alone = ["*"] * 5
+        alone[index] = fields[index]
+        try:
+            CronTrigger.from_crontab(" ".join(alone), timezone="UTC")
+        except ValueError:
+            return Wrong(f"is no cron expression, for its {name} cannot be read", cure)
+    return Wrong("is no cron expression", _FIVE_FIELDS)
 
 
 def _text(pattern: str) -> WithJsonSchema:

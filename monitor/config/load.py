@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
 
-from monitor.config import document, references, settings
+from monitor.config import certificate, document, references, settings
 from monitor.config.model import Config
 from monitor.config.problem import ConfigInvalid
 from monitor.config.show import public
@@ -44,6 +44,7 @@ def load(path: FilePath, environ: Mapping[str, str], *, plugins: Plugins | None 
     folder = path.absolute().parent
     found = document.read(path, environ)
     digests = _find_cases(found, folder)
+    _find_certificate(found, folder)
     _default_channel(found.data)
     settings.fill(found, plugins or Plugins(), folder)
     config = validate(Config, found.data, (), texts=found.texts, findings=found.findings)
@@ -73,6 +74,22 @@ def _find_cases(found: document.Document, folder: FilePath) -> dict[str, str]:
     return digests
 
 
+def _find_certificate(found: document.Document, folder: FilePath) -> None:
+    """Resolves the paths of `web.tls` in place, and tries what is there."""
+    web = found.data.get("web")
+    tls = web.get("tls") if isinstance(web, dict) else None
+    if not isinstance(tls, dict):
+        return
+    for name in ("cert", "key"):
+        written = found.texts.get(("web", "tls", name), tls.get(name))
+        if isinstance(written, str):
+            tls[name] = str(folder / written)
+    if not all(isinstance(tls.get(name), str) for name in ("cert", "key")):
+        return  # told by the model
+    for wrong in certificate.problems(FilePath(tls["cert"]), FilePath(tls["key"])):
+        found.findings.add(("web", "tls", wrong.part), wrong.what, wrong.cure)
+
+
 def _default_channel(data: dict[str, Any]) -> None:
     """Without any channel, the log is told."""
     alerts = data.get("alerts")
@@ -86,4 +103,5 @@ def _hash(config: Config, digests: Mapping[str, str]) -> str:
     said = public(config)
     for name, digest in digests.items():
         said["eval_sets"][name]["cases"] = digest  # the same set on another host has another path
+    said["web"].pop("tls", None)  # so has its certificate, and each replica may have its own
     return content_hash(said)

@@ -65,11 +65,52 @@ class Limits(Section):
     )
 
 
-class Price(Section):
-    """What tokens cost, in dollars for a million."""
+#: A dollar a token, and more than any machine: a price above it is a slip.
+_ABSURD_USD = 1_000_000
 
-    input_per_mtok: float = Field(ge=0, description="Dollars for a million input tokens.")
-    output_per_mtok: float = Field(ge=0, description="Dollars for a million output tokens.")
+
+class Price(Section):
+    """What requests cost: tokens in dollars for a million, a machine in dollars for an hour."""
+
+    per_hour: float | None = Field(
+        None,
+        ge=0,
+        le=_ABSURD_USD,
+        description="Dollars for an hour of the machine: hardware and electricity of a model that you host.",
+    )
+    input_per_mtok: float | None = Field(
+        None,
+        ge=0,
+        le=_ABSURD_USD,
+        validate_default=True,
+        description="Dollars for a million input tokens. Needed unless there is `per_hour`.",
+    )
+    output_per_mtok: float | None = Field(
+        None,
+        ge=0,
+        le=_ABSURD_USD,
+        validate_default=True,
+        description="Dollars for a million output tokens. Needed unless there is `per_hour`.",
+    )
+    cached_per_mtok: float | None = Field(
+        None,
+        ge=0,
+        le=_ABSURD_USD,
+        description="Dollars for a million input tokens that came from a cache; as other input if absent.",
+    )
+    reasoning_per_mtok: float | None = Field(
+        None,
+        ge=0,
+        le=_ABSURD_USD,
+        description="Dollars for a million output tokens that were reasoning; as other output if absent.",
+    )
+
+    @field_validator("input_per_mtok", "output_per_mtok")
+    @classmethod
+    def _tokens_or_hours(cls, dollars: float | None, info: ValidationInfo) -> float | None:
+        if dollars is None and "per_hour" in info.data and info.data["per_hour"] is None:
+            raise Wrong("is missing", f"add {info.field_name}: ...")
+        return dollars
 
 
 #: The keys of a client that make it another endpoint where they change.
@@ -80,8 +121,8 @@ class Endpoint(Section):
     """One deployed model behind a URL."""
 
     kind: str = Field(
-        description="The client that speaks its protocol: openai, openai-responses, anthropic, http, scripted, "
-        "or a plugin's."
+        description="The client that speaks its protocol: openai, openai-responses, openai-embeddings, "
+        "anthropic, http, scripted, or a plugin's."
     )
     was: Name | None = Field(None, description="Its old name, once: the history moves to the new one.")
     timeout: Annotated[Duration, between(_SECOND)] = Field(
@@ -89,7 +130,7 @@ class Endpoint(Section):
     )
     limits: Limits = Field(Limits(), description="What may be asked of it, over all probes and replicas.")
     price: Price | None = Field(
-        None, validate_default=True, description="What its tokens cost; without it no dollars are counted."
+        None, validate_default=True, description="What its requests cost; without it no dollars are counted."
     )
     labels: dict[LabelName, str] = Field(
         {}, description="For routing, silences and `plumbline_endpoint_info`."
@@ -103,7 +144,7 @@ class Endpoint(Section):
     def _priced_where_capped(cls, price: Price | None, info: ValidationInfo) -> Price | None:
         limits = info.data.get("limits")
         if price is None and limits is not None and limits.usd_per_day is not None:
-            cure = "add price: {input_per_mtok: ..., output_per_mtok: ...}"
+            cure = "add price: {input_per_mtok: ..., output_per_mtok: ...}, or price: {per_hour: ...}"
             raise Wrong("is missing, so limits.usd_per_day cannot be kept", cure)
         return price
 
@@ -128,6 +169,8 @@ class ScorerUse(Section):
         if not isinstance(written, dict) or len(written) != 1:
             raise Wrong("is no scorer", "write its name, or {name: {parameter: value}}")
         [(kind, params)] = written.items()
+        if not isinstance(params, dict | None):
+            raise Wrong("has no names for its parameters", f"write {{{kind}: {{parameter: value}}}}")
         return {"kind": kind, "params": {} if params is None else params}
 
 
@@ -189,7 +232,7 @@ class Probe(Section):
     def _one_schedule(cls, cron: str | None, info: ValidationInfo) -> str | None:
         if "every" in info.data and (cron is None) == (info.data["every"] is None):
             what = "is missing, and so is every" if cron is None else "is given beside every"
-            raise Wrong(what, "write exactly one of the two, like every: 15m")
+            raise Wrong(what, "write exactly one of the two, like every: 15m", beside="every")
         return cron
 
     @field_validator("jitter")

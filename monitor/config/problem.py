@@ -14,12 +14,16 @@ Path = tuple[str | int, ...]
 
 
 class Wrong(ValueError):
-    """One value is wrong. `what` goes on after the key; `cure` says what to do. Neither quotes the value."""
+    """One value is wrong. `what` goes on after the key; `cure` says what to do. Neither quotes the value.
 
-    def __init__(self, what: str, cure: str = "") -> None:
+    `beside` names the key beside it that would do as well: where all is said of that one, this is not told.
+    """
+
+    def __init__(self, what: str, cure: str = "", *, beside: str | None = None) -> None:
         super().__init__("; ".join(part for part in (what, cure) if part))
         self.what = what
         self.cure = cure
+        self.beside = beside
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,7 +8,8 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from monitor.config.duration import format
 from monitor.config.model import Config
-from monitor.config.validate import secret_fields
+from monitor.config.service import Heartbeat
+from monitor.config.validate import secret_fields, secret_lists
 from monitor.plugins import Group, Plugins
 
 #: Any value may be written with a variable in it, whatever its type.
@@ -49,6 +50,7 @@ def schema(plugins: Plugins | None = None) -> dict[str, Any]:
         definitions.pop(merged, None)
     definitions["Endpoint"] = _any_kind(definitions["Endpoint"], kinds["clients"])
     definitions["Channel"] = _any_kind(definitions["Channel"], kinds["notifiers"])
+    definitions["Heartbeat"] |= _twinned(Heartbeat, definitions["Heartbeat"])
     definitions["ScorerUse"] = _any_scorer(kinds["scorers"])
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -75,20 +77,29 @@ def _any_kind(section: dict[str, Any], kinds: _Kinds) -> dict[str, Any]:
     needed = [key for key in section["required"] if key != "settings"]
     choices = []
     for kind, (model, own) in kinds.items():
-        secrets = secret_fields(model)
-        twins = {
-            f"{key}_file": {"type": "string", "description": f"A file that holds `{key}`."} for key in secrets
-        }
+        own = own | _twinned(model, own)
         keys = {**shared, "kind": {"const": kind, "description": shared["kind"]["description"]}}
         choices.append(
             {
                 "type": "object",
-                "properties": {**keys, **own.get("properties", {}), **twins},
-                "required": [*needed, *(key for key in own.get("required", ()) if key not in secrets)],
+                "properties": {**keys, **own.get("properties", {})},
+                "required": [*needed, *own.get("required", ())],
                 "additionalProperties": own.get("additionalProperties", False) is True,
             }
         )
     return {"description": section["description"], "anyOf": choices}
+
+
+def _twinned(model: type[BaseModel], own: dict[str, Any]) -> dict[str, Any]:
+    """The keys of a section with the twins of its secrets, none of which must be given in one form."""
+    secrets = (*secret_fields(model), *secret_lists(model))
+    twins = {
+        f"{key}_file": {"type": "string", "description": f"A file that holds `{key}`."} for key in secrets
+    }
+    return {
+        "properties": {**own.get("properties", {}), **twins},
+        "required": [key for key in own.get("required", ()) if key not in secrets],
+    }
 
 
 def _any_scorer(kinds: _Kinds) -> dict[str, Any]:

@@ -1,16 +1,29 @@
 """The sections that say how the daemon itself works: its port, budget, messages and memory."""
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, SerializeAsAny, model_validator
+from pydantic import BaseModel, Field, SerializeAsAny, field_validator, model_validator
 
+from alerts.signal import Severity
 from monitor.config.duration import Duration, between
 from monitor.config.fields import Address, Name, SecretWebUrl, WebUrl, split_address
+from monitor.config.problem import Wrong
 from monitor.config.section import Section
 
 _DAY = timedelta(days=1)
 _Days = Annotated[Duration, between(_DAY)]
+
+
+class Tls(Section):
+    """The certificate that the port shows. Renewed files are picked up by a reload."""
+
+    cert: Path = Field(
+        description="PEM file of the certificate and those that lead to its authority, relative to the "
+        "config file's folder."
+    )
+    key: Path = Field(description="PEM file of its private key, without a passphrase.")
 
 
 class Web(Section):
@@ -24,6 +37,17 @@ class Web(Section):
         "token",
         description="Whether /metrics asks for a token with scope read, or is open to all who reach it.",
     )
+    tls: Tls | None = Field(
+        None, description="Certificate and key: the port then speaks https, from TLS 1.2 on."
+    )
+    session: Annotated[Duration, between(timedelta(minutes=1), 30 * _DAY)] = Field(
+        timedelta(hours=12), description="How long a person stays logged in, 1m to 30d."
+    )
+
+    @property
+    def scheme(self) -> str:
+        """How the port is asked: http, or https where there is a certificate."""
+        return "http" if self.tls is None else "https"
 
     @property
     def host(self) -> str:
@@ -56,6 +80,13 @@ class RouteConfig(Section):
     match: dict[str, str] = Field({}, description="Labels that an incident must carry; all of them.")
     channel: str = Field(description="The channel that is told.")
     mention: str | None = Field(None, description='Who is called by name, like "@oncall".')
+
+    @field_validator("match")
+    @classmethod
+    def _may_match(cls, match: dict[str, str]) -> dict[str, str]:
+        if match.get("severity", "info") not in tuple(Severity):
+            raise Wrong("names no severity", f"write {', '.join(Severity)}")
+        return match
 
 
 class Heartbeat(Section):
@@ -105,6 +136,11 @@ class BaselinePolicy(Section):
 
     auto_accept: bool = Field(
         False, description="Accept every captured baseline without a person; for demos, it may be a bad one."
+    )
+    capture: bool = Field(
+        True,
+        description="Capture a baseline where there is none. If false, only `plumbline baseline capture` does; "
+        "until then ADWIN watches, which sees only large changes.",
     )
     runs: int = Field(3, ge=1, le=100, description="How often a capture asks each case; it counts from 3 on.")
 

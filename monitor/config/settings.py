@@ -2,15 +2,26 @@
 
 from collections.abc import Callable
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
 from monitor.config.document import Document
 from monitor.config.model import Channel, Endpoint
-from monitor.config.problem import Findings, Path, nearest
-from monitor.config.validate import holds_secret, known_keys, refuse_unknown, secret_fields, validate
-from monitor.plugins import Configured, PluginError, Plugins
+from monitor.config.problem import Findings, Path, choose, nearest
+from monitor.config.service import Heartbeat
+from monitor.config.validate import (
+    holds_secret,
+    known_keys,
+    refuse_unknown,
+    secret_fields,
+    secret_lists,
+    validate,
+)
+from monitor.plugins import Configured, PluginError, Plugins, needs_of
+
+#: The class of one group of plugins.
+C = TypeVar("C", bound=Configured)
 
 
 class _Unusable(BaseModel):
@@ -20,13 +31,17 @@ class _Unusable(BaseModel):
 def fill(document: Document, plugins: Plugins, folder: FilePath) -> None:
     """Replaces the keys of plugins by their validated `settings`; problems become findings."""
     filler = _Filler(document, folder)
-    for name, endpoint in _items(document.data.get("endpoints")):
+    for name, endpoint in _sections(document.data.get("endpoints")):
         filler.split(endpoint, ("endpoints", name), Endpoint, plugins.client)
     alerts = document.data.get("alerts")
-    for name, channel in _items(alerts.get("channels") if isinstance(alerts, dict) else None):
+    for name, channel in _sections(alerts.get("channels") if isinstance(alerts, dict) else None):
         filler.split(channel, ("alerts", "channels", name), Channel, plugins.notifier)
-    for name, eval_set in _items(document.data.get("eval_sets")):
-        for index, use in _items(eval_set.get("scorers") if isinstance(eval_set, dict) else None):
+    heartbeat = alerts.get("heartbeat") if isinstance(alerts, dict) else None
+    if isinstance(heartbeat, dict):
+        filler.read_twins(Heartbeat, heartbeat, ("alerts", "heartbeat"))
+    for name, eval_set in _sections(document.data.get("eval_sets")):
+        uses = eval_set.get("scorers") if isinstance(eval_set, dict) else None
+        for index, use in enumerate(uses if isinstance(uses, list) else []):
             filler.check_scorer(use, ("eval_sets", name, "scorers", index), plugins)
 
 
@@ -57,6 +72,8 @@ class _Filler:
         rest = {key: section.pop(key) for key in list(section) if key not in own}
         section["settings"] = _Unusable()
         kind = section.get("kind")
+        if kind is not None:  # a number is a name as well, if an unknown one
+            kind = self._document.texts.get((*at, "kind"), kind)
         if isinstance(kind, str) and (plugin := self._find(kind, (*at, "kind"), find)):
             section["settings"] = self._settings(plugin.Settings, rest, at, own) or _Unusable()
         elif kind is None:  # which keys may stand here is not known, but a misspelt `kind` is
@@ -78,9 +95,20 @@ class _Filler:
             params, inside = {}, at
         else:
             inside = (*at, kind)
-        self._validate(plugin.Settings, params, inside, ())
+        made = self._validate(plugin.Settings, params, inside, ())
+        if made is None:
+            return
+        needs = needs_of(plugin, made)
+        endpoints = [name for name, _ in _sections(self._document.data.get("endpoints"))]
+        for name in needs.endpoints:
+            if name not in endpoints:
+                self._findings.add(
+                    inside, f"asks the endpoint '{name}', which is not here", choose(name, endpoints)
+                )
+        for part, given in needs.scorers:
+            self.check_scorer({part: dict(given)}, inside, plugins)
 
-    def _find(self, kind: str, at: Path, find: Callable[[str], Configured]) -> Configured | None:
+    def _find(self, kind: str, at: Path, find: Callable[[str], C]) -> C | None:
         if self._findings.has(at):
             return None
         try:
@@ -92,9 +120,7 @@ class _Filler:
     def _settings(
         self, model: type[BaseModel], rest: dict[str, Any], at: Path, own: tuple[str, ...]
     ) -> BaseModel | None:
-        twins = tuple(f"{key}_file" for key in secret_fields(model))
-        for key in secret_fields(model):
-            self._read_twin(key, rest, at)
+        twins = self.read_twins(model, rest, at)
         for key in known_keys(model):
             if holds_secret(model, key):
                 self._findings.hide(rest.get(key))
@@ -116,31 +142,39 @@ class _Filler:
             self._findings.add(at, what, "upgrade the plugin, or tell its author")
             return None
 
-    def _read_twin(self, key: str, rest: dict[str, Any], at: Path) -> None:
+    def read_twins(self, model: type[BaseModel], section: dict[str, Any], at: Path) -> tuple[str, ...]:
+        """Puts what files hold in the place of the keys that name them; gives all keys that may name one."""
+        lists = secret_lists(model)
+        keys = (*secret_fields(model), *lists)
+        for key in keys:
+            if self._read_twin(key, section, at) and key in lists:
+                section[key] = [line.strip() for line in section[key].splitlines() if line.strip()]
+        return tuple(f"{key}_file" for key in keys)
+
+    def _read_twin(self, key: str, rest: dict[str, Any], at: Path) -> bool:
+        """Whether the key has its value from a file now, the empty one where that cannot be read."""
         twin = f"{key}_file"
         if twin not in rest:
-            return
+            return False
         path, written = (*at, twin), rest.pop(twin)
         file = self._folder / self._document.texts.get(path, str(written))
         if written is None:
-            return
+            return False
         if rest.get(key) is not None:
             self._findings.add(path, f"is given beside {key}", "keep one of the two")
-            return
+            return False
         rest[key] = ""
-        self._findings.mute(
-            (*at, key)
-        )  # what is wrong with the file is told once, under the key that names it
         try:
             rest[key] = read_secret(file)
         except OSError as error:
             self._findings.add(path, f"cannot read {file} ({error.strerror})", "check the path")
+            self._findings.mute((*at, key))  # it is empty only because of that
         except UnicodeDecodeError:
             self._findings.add(path, f"{file} is not UTF-8 text", "save it as UTF-8")
+            self._findings.mute((*at, key))
+        return True
 
 
-def _items(value: Any) -> list[tuple[Any, Any]]:
-    """The items of a mapping or a list; of anything else none, for that is reported elsewhere."""
-    if isinstance(value, dict):
-        return list(value.items())
-    return list(enumerate(value)) if isinstance(value, list) else []
+def _sections(value: Any) -> list[tuple[str, Any]]:
+    """The items of a mapping; of anything else none, for that is reported elsewhere."""
+    return list(value.items()) if isinstance(value, dict) else []

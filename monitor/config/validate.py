@@ -15,27 +15,32 @@ Model = TypeVar("Model", bound=BaseModel)
 #: Top-level keys of the design that come with later versions.
 LATER = frozenset({"tripwires", "traffic", "telemetry"})
 
+_WHOLE = ("should be a whole number", "write digits only, like 8")
+_NUMBER = ("should be a number", "write digits only, like 0.5")
+_EITHER = ("should be true or false", "write one of the two")
+
 _WORDS = {
-    "string_type": ("should be one text", ""),
-    "int_type": ("should be a whole number", ""),
-    "int_parsing": ("should be a whole number", ""),
-    "int_from_float": ("should be a whole number", ""),
-    "float_type": ("should be a number", ""),
-    "float_parsing": ("should be a number", ""),
-    "finite_number": ("should be a number", ""),
-    "bool_type": ("should be true or false", ""),
-    "bool_parsing": ("should be true or false", ""),
+    "string_type": ("should be one text", "write one value, in quotes where it looks like something else"),
+    "int_type": _WHOLE,
+    "int_parsing": _WHOLE,
+    "int_from_float": _WHOLE,
+    "float_type": _NUMBER,
+    "float_parsing": _NUMBER,
+    "finite_number": _NUMBER,
+    "bool_type": _EITHER,
+    "bool_parsing": _EITHER,
     "dict_type": ("should be keys with values", "write {key: value}, or indent keys below it"),
     "model_type": ("should be keys with values", "write {key: value}, or indent keys below it"),
     "list_type": ("should be a list", "write [a, b]"),
     "tuple_type": ("should be a list", "write [a, b]"),
+    "path_type": ("should be one path", "write one file's name"),
 }
 
 _BOUNDS = {
-    "greater_than": ("more than", "gt"),
-    "greater_than_equal": ("at least", "ge"),
-    "less_than": ("less than", "lt"),
-    "less_than_equal": ("at most", "le"),
+    "greater_than": ("is too small", "write more than {}", "gt"),
+    "greater_than_equal": ("is too small", "write {} or more", "ge"),
+    "less_than": ("is too large", "write less than {}", "lt"),
+    "less_than_equal": ("is too large", "write {} or less", "le"),
 }
 
 
@@ -67,7 +72,9 @@ def validate(
         _refuse(model, data, _path(model, data, error), at, findings)
     for error in (error for error in errors if error not in unknown):
         path = _path(model, data, error)
-        if findings.has((*at, *path)):
+        wrong = error.get("ctx", {}).get("error")
+        beside = wrong.beside if isinstance(wrong, Wrong) else None
+        if findings.has((*at, *path)) or (beside and findings.has((*at, *path[:-1], beside))):
             continue
         what, cure = _worded(error, path)
         findings.add((*at, *path), what, cure, covers="[key]" not in error["loc"])
@@ -80,6 +87,16 @@ def secret_fields(model: type[BaseModel]) -> tuple[str, ...]:
         field.alias or name
         for name, field in model.model_fields.items()
         if SecretStr in _options(field.annotation)
+    )
+
+
+def secret_lists(model: type[BaseModel]) -> tuple[str, ...]:
+    """The keys of a plugin's settings that hold a list of secrets; their twin's file has one in each line."""
+    return tuple(
+        field.alias or name
+        for name, field in model.model_fields.items()
+        for option in _options(field.annotation)
+        if get_origin(option) in (tuple, list) and SecretStr in get_args(option)
     )
 
 
@@ -171,11 +188,14 @@ def _worded(error: ErrorDetails, path: Path) -> tuple[str, str]:
     if kind in ("too_short", "string_too_short") and error["ctx"]["min_length"] == 1:
         return "is empty", "give it a value"
     if kind in _BOUNDS:
-        words, key = _BOUNDS[kind]
+        what, cure, key = _BOUNDS[kind]
         bound = error["ctx"][key]
-        return f"should be {words} {f'{bound:g}' if isinstance(bound, float) else bound}", ""
+        return what, cure.format(f"{bound:g}" if isinstance(bound, float) else bound)
+    if kind == "literal_error":
+        return f"should be {error['ctx']['expected']}", "write one of them"
     message = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    return _WORDS.get(kind, (message, ""))
+    what, _, cure = message.partition("; ")
+    return _WORDS.get(kind, (what, cure or "correct this value"))
 
 
 def _keys_at(model: type[BaseModel], path: Path) -> tuple[str, ...]:

@@ -157,7 +157,7 @@ async def test_the_proxy_of_the_environment_is_used_unless_no_proxy_names_the_ho
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ({"channel": "#alerts"}, "give the channel's id"),
+        ({"channel": "#alerts"}, "is no channel's id"),
         ({"token": ""}, "give the app's bot token"),
         ({"timeout": 0}, "greater than 0"),
         ({"api_url": "ftp://x"}, "should match pattern"),

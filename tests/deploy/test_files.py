@@ -102,7 +102,7 @@ def test_no_secret_stands_in_the_composition() -> None:
 def test_the_config_of_the_composition_holds_and_meets_its_neighbours() -> None:
     plugins = Plugins()
     config = load(DEPLOY / "config" / "plumbline.yaml", {"POSTGRES_PASSWORD": "word"}, plugins=plugins).config
-    assert read_all(config, Scorers(plugins)).keys() == config.eval_sets.keys()
+    assert read_all(config, Scorers(plugins, config.endpoints)).keys() == config.eval_sets.keys()
     assert "@postgres/" in config.store
     job = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text(encoding="utf-8"))
     (target,) = job["scrape_configs"][0]["static_configs"][0]["targets"]

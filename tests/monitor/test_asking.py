@@ -65,6 +65,7 @@ async def test_a_reply_that_comes_during_a_write_is_stored_too(tmp_path: Path, c
     async with bench(Site(tmp_path, url, "http://127.0.0.1:1/v1"), clock) as it:
         client, slow = LastWaits(), SlowStore(url)
         asker = Asker(
+            judge=it.runtime.work.asker.judge,
             store=slow,
             clock=clock,
             row_ids=RowIds(it.runtime.world.rng),

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alerts.hostile import one_line
 from monitor.config.model import Price
 from monitor.results import label, read_reply, reply_row, result_row, storable
 from monitor.store import rounds
@@ -110,7 +111,8 @@ async def test_no_word_of_an_endpoint_breaks_its_row(store: Store) -> None:
         first, second = await rounds.load_results(connection, of)
     word, clean = label(_HOSTILE), storable(_HOSTILE)
     assert (first.served_model, first.finish_reason, second.detail) == (word, word, word)
-    assert first.scores["exact"]["evidence"] == {clean: [clean, 1, None]}
+    assert first.scores["exact"]["evidence"] == {one_line(clean, 60): [one_line(clean), 1, None]}
+    assert first.scores["exact"]["explanation"] == one_line(_HOSTILE)
     assert clean.startswith("a\ufffdb ? ? ü \U0001f600 \u202e'; DROP")
     assert word == "ab   ü \U0001f600 '; DROP TABLE result; -- {{7*7}} <script>"
 

@@ -1,9 +1,10 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from probes.case import Message, Provenance, ScorerSpec, ask_hash
+from probes.case import Message, Provenance, ScorerSpec, ask_hash, content_hash
 from rotation import read_cases
 from tests.rotation.build import read
 
@@ -128,3 +129,18 @@ def test_a_file_of_five_thousand_lines_is_read_whole(tmp_path):
     cases = read(path, default="exact")
     assert len({case.id for case in cases}) == 5000
     assert cases[41].target == "42"
+
+
+def test_other_choices_are_another_way_of_scoring_and_other_metadata_is_not(tmp_path):
+    asked: dict[str, Any] = {"prompt": "Capital of France?", "target": "B", "scorers": ["exact"]}
+    lines = [
+        asked,
+        {**asked, "metadata": {"ticket": "SUP-17"}},
+        {**asked, "metadata": {"choices": ["London", "Paris"]}},
+        {**asked, "metadata": {"choices": ["London", "Berlin"]}},
+    ]
+    plain, noted, first, second = (
+        read(write(tmp_path, {"id": f"c{number}", **line}))[0].score_hash for number, line in enumerate(lines)
+    )
+    assert plain == noted == content_hash([["B"], [{"kind": "exact", "params": {}, "version": 1}]])
+    assert len({plain, first, second}) == 3

@@ -33,6 +33,7 @@ def test_a_capture_says_what_it_takes_and_is_accepted_where_the_config_says_so(p
     assert (shown["judges"], shown["state"]) == (True, "accepted")
     (score,) = [each for each in shown["measures"] if each["measure"] == "score"]
     assert (score["cases"], score["runs"], score["mean"]) == (20, 100, 1.0)
+    assert "score 1.00 (0.96 to 1.00, n 100)" in plumbline("baseline", "show", "quality").out
 
 
 @pytest.mark.usefixtures("provisional")

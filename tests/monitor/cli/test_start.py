@@ -58,6 +58,15 @@ def test_a_missing_config_names_the_cure(command, tmp_path):
     assert "plumbline init" in ended.err
 
 
+def test_a_plan_without_baselines_says_what_watches_instead(plumbline, site):
+    assert "ADWIN" not in plumbline("check-config").out
+    site.config["baseline"] = {"capture": False}
+    site.write()
+    told = plumbline("check-config").out
+    assert "until `plumbline baseline capture quality` has made one, ADWIN watches" in told
+    assert "which sees only large changes" in told
+
+
 def test_the_plan_says_calls_dollars_budget_and_weak_points(plumbline, site):
     site.config["endpoints"]["bot"] |= {
         "url": "http://llm.example.org/v1",

@@ -21,12 +21,19 @@ ENVIRON = {"HOST": "example.org", "EMPTY": "", "DOLLAR": "${HOST}"}
         ("$${HOST}", "${HOST}"),
         ("$$${HOST}", "$example.org"),
         ("^[0-9]+$", "^[0-9]+$"),
-        ("$HOST", "$HOST"),
+        ("$host", "$host"),
+        ("$$HOST", "$HOST"),
+        ("costs $HOST", "costs $HOST"),
         ("${DOLLAR}", "${HOST}"),
     ],
 )
 def test_references_are_filled(text, filled):
     assert substitute(text, ENVIRON) == (filled, [])
+
+
+def test_a_variable_without_braces_is_not_taken_for_text():
+    (wrong,) = substitute("$HOST", ENVIRON)[1]
+    assert str(wrong) == "is a variable without braces; write ${HOST}, or $$HOST for the text itself"
 
 
 def test_every_missing_variable_of_a_value_is_named():

@@ -118,7 +118,7 @@ endpoints:
 
 def test_references_need_no_quotes_even_where_braces_are_yaml(load_text):
     text = "alerts: {channels: {a: {kind: slack, token: ${T}, app_token: ${A:-}, channel: ${C:-C0: #1}}}}"
-    with pytest.raises(ConfigInvalid, match="give the channel's id"):
+    with pytest.raises(ConfigInvalid, match="is no channel's id"):
         load_text(text, {"T": "xoxb-1"})
     settings = load_text(text, {"T": "xoxb-1", "C": "C0123456"}).config.alerts.channels["a"].settings
     assert (settings.token.get_secret_value(), settings.channel) == ("xoxb-1", "C0123456")

@@ -28,6 +28,7 @@ from monitor.config.model import (
     Web,
 )
 from monitor.config.schema import schema
+from monitor.config.service import Tls
 from monitor.config.show import public
 from monitor.plugins import Plugins
 from tests.monitor.config.plugins import ENTRIES
@@ -82,6 +83,8 @@ def test_it_refuses_what_the_loader_refuses(config):
         {"endpoints": {"bot": {"kind": "scripted", "limits": {"concurrency": "${N:-8}"}, "timeout": "${T}"}}},
         {"eval_sets": {"all": {"cases": "x", "scorers": ["exact", {"pattern": {"pattern": "x"}}]}}},
         {"alerts": {"channels": {"a": {"kind": "slack", "channel": "C012", "token_file": "/run/token"}}}},
+        {"alerts": {"channels": {"a": {"kind": "apprise", "urls_file": "/run/urls"}}}},
+        {"alerts": {"heartbeat": {"url_file": "/run/heartbeat"}}},
     ],
 )
 def test_it_accepts_secret_files_variables_and_both_forms_of_scorers(config):
@@ -119,6 +122,7 @@ def documented_default(field):
 
 SECTIONS: list[tuple[str, type[BaseModel]]] = [
     ("web", Web),
+    ("web", Tls),
     ("false_alarms", FalseAlarms),
     ("endpoints", Endpoint),
     ("endpoints", Limits),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from alerts.notifiers.apprise import AppriseSettings
 from monitor.config.load import load
 from monitor.config.problem import ConfigInvalid
 from monitor.config.show import show
@@ -94,6 +95,40 @@ def test_a_secret_file_loses_one_line_break_and_nothing_else(load_text, tmp_path
     (tmp_path / "token").write_bytes(content.encode())
     loaded = load_text("endpoints: {bot: {kind: vault, token_file: token}}")
     assert settings_of(loaded).token.get_secret_value() == secret
+
+
+def test_the_address_of_the_heartbeat_may_stand_in_a_file(load_text, tmp_path):
+    (tmp_path / "beat").write_text("https://beats.example.org/5f2c9b71\n")
+    heartbeat = load_text("alerts: {heartbeat: {url_file: beat}}").config.alerts.heartbeat
+    assert heartbeat.url.get_secret_value() == "https://beats.example.org/5f2c9b71"
+
+
+def test_a_list_of_secrets_may_stand_in_a_file_one_a_line(tmp_path):
+    (tmp_path / "urls").write_text("json://one.example.org\n\njson://two.example.org\n")
+    (tmp_path / "plumbline.yaml").write_text("alerts: {channels: {all: {kind: apprise, urls_file: urls}}}")
+    settings = load(tmp_path / "plumbline.yaml", {}).config.alerts.channels["all"].settings
+    assert isinstance(settings, AppriseSettings)
+    assert [url.get_secret_value() for url in settings.urls] == [
+        "json://one.example.org",
+        "json://two.example.org",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("alerts", "problem"),
+    [
+        ("{heartbeat: {url_file: file}}", "alerts.heartbeat.url: is no web address"),
+        (
+            "{channels: {a: {kind: slack, channel: C0123, token_file: file}}}",
+            "alerts.channels.a.token: is empty",
+        ),
+    ],
+)
+def test_what_is_wrong_with_the_content_of_a_file_is_told(tmp_path, alerts, problem):
+    (tmp_path / "file").write_text("\n")
+    (tmp_path / "plumbline.yaml").write_text(f"alerts: {alerts}")
+    with pytest.raises(ConfigInvalid, match=problem):
+        load(tmp_path / "plumbline.yaml", {})
 
 
 def test_an_aliased_secret_has_its_twin_too(load_text, tmp_path):

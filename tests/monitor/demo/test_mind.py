@@ -13,7 +13,7 @@ from monitor.plugins import Plugins
 from probes import Reply, Timings
 from rotation import read_cases
 
-SCORERS = Scorers(Plugins())
+SCORERS = Scorers(Plugins(), {})
 CASES = read_cases(
     Path(str(files("monitor.demo").joinpath("cases.jsonl"))),
     default_scorers=(),

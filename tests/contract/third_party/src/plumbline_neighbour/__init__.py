@@ -1,0 +1,1 @@
+"""One plugin of each group, written against what Plumbline promises and nothing else."""
