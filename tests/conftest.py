@@ -1,6 +1,7 @@
 """What every test may ask for: a clock that stands still, and a store on each database."""
 
 import asyncio
+import logging
 import os
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -35,6 +36,16 @@ class Clock:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
+
+
+@pytest.fixture(autouse=True)
+def _log_as_it_was() -> Iterator[None]:
+    """Undoes what a command that was run in this process made of the log."""
+    handlers, level = logging.root.handlers[:], logging.getLogger("plumbline").level
+    yield
+    logging.captureWarnings(False)
+    logging.root.handlers[:] = handlers
+    logging.getLogger("plumbline").setLevel(level)
 
 
 async def _sql(url: str, *statements: str) -> None:

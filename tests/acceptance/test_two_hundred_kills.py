@@ -1,6 +1,7 @@
 """Two hundred kills at random moments, while incidents open and resolve; nothing decided is lost."""
 
 import asyncio
+import itertools
 import random
 import time
 from pathlib import Path
@@ -17,7 +18,7 @@ from tests.fakes.llm import Asked, FakeLLM
 from tests.fakes.slack import Call, FakeSlack
 from tests.site import Site, answers
 
-pytestmark = [pytest.mark.kill, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.kill, pytest.mark.timeout(600)]
 
 #: Lives after which the endpoint gets worse, or better again.
 _FLIP = 20
@@ -50,7 +51,10 @@ async def test_nothing_decided_is_lost_over_kills_at_random_moments(
         site = place(tmp_path, store_url, llm, slack, concurrency=4)
         rng = random.Random(seed)
         judged = 0
-        for number in range(kills):
+        for number in itertools.count():
+            # A slow machine judges fewer rounds between kills: it is killed more often, until it had to tell.
+            if number >= kills and (await kept.count(select(incidents)) or number >= 3 * kills):
+                break
             judged += await kept.judging()
             llm.skill = 0.2 if judged // _FLIP % 2 else 1.0
             life = host.start(site.path)
@@ -63,7 +67,7 @@ async def test_nothing_decided_is_lost_over_kills_at_random_moments(
         found = await audit(kept, host.lives, answered, slack)
     print(f"\nseed {seed}: {found}")
     assert found.faults == {}
-    assert found.kills == kills
+    assert found.kills >= kills
     assert found.safe_replies > 0
     assert found.transitions["opened"] >= 1
     assert found.transitions["resolved"] >= 1

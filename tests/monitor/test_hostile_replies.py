@@ -132,6 +132,7 @@ def _mixed(bad: Callable[[], bool]) -> Callable[[Any], str]:
     return answer
 
 
+@pytest.mark.timeout(300)  # it parses 10 MB many times over; a busy machine takes its time
 async def test_an_endpoint_that_turns_hostile_is_judged_and_told_of_safely(
     store_url: str, tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:

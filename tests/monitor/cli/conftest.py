@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
@@ -75,9 +74,8 @@ def site(tmp_path: Path, fake: FakeLLM) -> Site:
 
 
 @pytest.fixture
-def command(capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
-    """Runs a command in this process; the log is as it was afterwards."""
-    handlers, level = logging.root.handlers[:], logging.getLogger("plumbline").level
+def command(capsys: pytest.CaptureFixture[str]) -> Command:
+    """Runs a command in this process."""
 
     def run(*arguments: object) -> Ended:
         with pytest.raises(SystemExit) as ended:
@@ -85,10 +83,7 @@ def command(capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
         said = capsys.readouterr()
         return Ended(int(ended.value.code or 0), said.out, said.err)
 
-    yield run
-    logging.captureWarnings(False)
-    logging.root.handlers[:] = handlers
-    logging.getLogger("plumbline").setLevel(level)
+    return run
 
 
 @pytest.fixture
