@@ -14,7 +14,8 @@ from tests.conftest import Clock
 from tests.fakes.llm import FakeLLM
 from tests.monitor.look import all_incidents, open_incidents, states
 from tests.monitor.test_replay import assert_replays
-from tests.site import Bench, Site, answers, bench, cases
+from tests.monitor.timeless import bench
+from tests.site import Bench, Site, answers, cases
 
 
 @pytest.fixture
