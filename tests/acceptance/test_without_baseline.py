@@ -14,8 +14,8 @@ from tests.conftest import Clock
 from tests.fakes.llm import FakeLLM
 from tests.monitor.look import all_incidents, open_incidents, states
 from tests.monitor.test_replay import assert_replays
-from tests.monitor.timeless import bench
-from tests.site import Bench, Site, answers, cases
+from tests.monitor.timeless import Late
+from tests.site import Bench, Site, answers, bench, cases
 
 
 @pytest.fixture
@@ -36,6 +36,7 @@ async def it(store_url: str, tmp_path: Path, llm: FakeLLM, clock: Clock) -> Asyn
 async def test_much_worse_is_one_warning_that_says_there_is_no_baseline(
     it: Bench, llm: FakeLLM, clock: Clock
 ) -> None:
+    it.runtime.lag = Late()
     assert set(await it.run(clock, ROUNDS_NEEDED + 5)) == {"complete"}
     assert await open_incidents(it.store) == []
     llm.skill = 0.2
@@ -50,6 +51,7 @@ async def test_much_worse_is_one_warning_that_says_there_is_no_baseline(
 
 
 async def test_the_way_back_ends_it(it: Bench, llm: FakeLLM, clock: Clock) -> None:
+    it.runtime.lag = Late()
     await it.run(clock, ROUNDS_NEEDED + 5)
     llm.skill = 0.2
     await it.run(clock, 10)
