@@ -6,6 +6,7 @@ import logging
 import random
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from alerts import Notifier, NotifyError
@@ -57,7 +58,7 @@ class Delivery:
             try:
                 owed = await incidents.claim_due(self._store, channel, self._clock())
                 if owed is not None:
-                    await self.deliver(owed)
+                    await self._deliver_or_give_back(owed)
                     continue
             except StoreUnavailable as error:
                 log.warning("%s: the store is away, messages wait: %s", channel, error)
@@ -71,6 +72,15 @@ class Delivery:
                 continue
             finally:
                 news.clear()
+
+    async def _deliver_or_give_back(self, owed: Owed) -> None:
+        """Delivers; where we are stopped meanwhile (a reload makes new senders), the next one need not wait."""
+        try:
+            await self.deliver(owed)
+        except asyncio.CancelledError:
+            with suppress(StoreUnavailable):
+                await self._record(owed, incidents.DUE, due=self._clock())
+            raise
 
     async def deliver(self, owed: Owed) -> None:
         """Tries one claimed notification once and records how it went."""

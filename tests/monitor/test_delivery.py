@@ -186,6 +186,17 @@ async def test_a_dead_channel_holds_up_no_other(store: Store, clock: Clock) -> N
     assert sorted(alive.delivered) == sorted((incident, seq) for incident in told for seq in (1, 2, 3))
 
 
+async def test_a_sender_that_is_stopped_gives_back_what_it_was_sending(store: Store, clock: Clock) -> None:
+    carrier = postman("hang")
+    desk = Desk(store, clock, oncall=carrier)
+    incident = await desk.owe("bot")
+    async with desk.running("oncall"):
+        await asyncio.wait_for(carrier.came.wait(), 10)
+    assert (await desk.row(incident)).state == "due"
+    assert await desk.deliver(), "the next sender need not wait for a lease to run out"
+    assert [(seq, again) for _, seq, again, _ in carrier.sent] == [(1, False), (1, True)]
+
+
 async def test_two_senders_of_one_channel_send_each_message_once(store: Store, clock: Clock) -> None:
     postmen = postman(), postman()
     desks = [Desk(store, clock, oncall=carrier) for carrier in postmen]
