@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from monitor.drift.detector import Detector, Observation, Reference, Round, State, Step
-from monitor.drift.replay import apply
+from monitor.drift.replay import apply, refitted
 
 #: What a stored state may weigh, in bytes of JSON.
 LARGEST_STATE = 4_096
@@ -48,7 +48,9 @@ def check_detector(cls: Callable[[], Detector], draw: Draw | None = None) -> Non
     for number in range(_ROUNDS):
         round = _round(number, cases, draw, rng)
         step = _checked_step(detector, state, reference, round, number)
-        state, reference = json.loads(json.dumps(step.state)), apply(reference, step)
+        state = json.loads(json.dumps(step.state))
+        reference = refitted(detector, apply(reference, step), step)
+        _check_numbers(reference)
         step = _checked_step(detector, blank, unfitted, round, number)
         blank, unfitted = step.state, apply(unfitted, step)
 
@@ -116,13 +118,15 @@ def _check_step(step: Step, round: Round) -> None:
     _require(len({value is None for value in shown}) == 1, "an effect must come with its interval")
     _require(len(verdict.cases) <= 5, "at most five cases may be named")
     _require(all(math.isfinite(value) for value in step.residuals), "residuals must be finite")
+    _require(all(math.isfinite(value) for value in step.log_bets), "log_bets must be finite")
+    _require(set(step.again) <= asked, "only cases of the round may be wanted again")
 
 
 def _check_numbers(reference: Reference) -> None:
     numbers = [*reference.prior.values(), *reference.residuals]
     for case in reference.cases.values():
         numbers += [case.total, case.total_sq]
-    _require(all(math.isfinite(number) for number in numbers), "fit() must give finite numbers")
+    _require(all(math.isfinite(number) for number in numbers), "a reference must hold finite numbers")
 
 
 def _check_refusals(detector: Detector, reference: Reference, case: str) -> None:

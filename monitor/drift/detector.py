@@ -24,6 +24,14 @@ class VerdictKind(StrEnum):
     CHANGED = "changed"
 
 
+class Role(StrEnum):
+    """Why a case was asked."""
+
+    REGULAR = "regular"
+    REASK = "reask"
+    BURST = "burst"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
     """What a detector concludes, with its grounds.
@@ -99,10 +107,19 @@ class Reference:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Observation:
-    """One reply's value of the measure, in its natural unit (score 0..1, seconds, tokens, 1 = failed)."""
+    """One reply's value of the measure, in its natural unit (score 0..1, seconds, tokens, 1 = failed).
+
+    Attributes:
+        case: The case's key.
+        value: What was measured.
+        role: Why it was asked: in its turn, once more because its last reply was unlikely, or in a burst.
+        slices: What its case belongs to (tags, categories). A detector may look for changes of one slice alone.
+    """
 
     case: str
     value: float
+    role: Role = Role.REGULAR
+    slices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,12 +131,19 @@ class Round:
         observations: One per reply; the order does not matter.
         run_length: Rounds between false alarms that the budget allows this stream (its ARL).
         rng: Seeded from (endpoint, probe, slot), so a replay draws the same.
+        correction: Nats that calibration adds to the threshold of the law.
+        pooled: What the endpoint's other streams hold of an alarm: the sum of exp(evidence - threshold).
+            The stream alarms where this and its own part reach 1, and its own is not less than `moved`.
+        moved: The least part of an alarm with which a stream counts as moved; see `together`.
     """
 
     at: datetime
     observations: Sequence[Observation]
     run_length: float
     rng: random.Random
+    correction: float = 0.0
+    pooled: float = 0.0
+    moved: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,12 +155,21 @@ class Step:
         verdict: What it means.
         learned: References that changed (only of cases in the round).
         residuals: New in-control residuals to append to the stream's reference.
+        log_bets: The round's sum of log-likelihood ratios, one per component of the mixture; kept as the
+            stream's own history, from which thresholds are calibrated. Empty where nothing was judged.
+        again: Cases whose reply was so unlikely that they are worth asking twice more, as `Role.REASK`.
+        burst: Whether the evidence is worth asking more cases sooner, as `Role.BURST`.
+        refit: Whether the pool has learnt so much that `prior` should be fitted again from all its cases.
     """
 
     state: State
     verdict: Verdict
     learned: Mapping[str, CaseReference] = field(default_factory=dict)
     residuals: tuple[float, ...] = ()
+    log_bets: tuple[float, ...] = ()
+    again: tuple[str, ...] = ()
+    burst: bool = False
+    refit: bool = False
 
 
 class Detector(Protocol):

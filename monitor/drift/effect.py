@@ -2,9 +2,10 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 #: The level of the confidence sequence: 95 % over all rounds at once.
@@ -20,12 +21,35 @@ CANDIDATES = 12
 CANDIDATE_BYTES = 800
 
 
-class Part(NamedTuple):
-    """What one reply adds: its case, its difference from the case's reference, its evidence in nats."""
+class Gathered(NamedTuple):
+    """What one round's replies add together; the same for every trail.
 
-    case: str
-    difference: float
-    evidence: float
+    Attributes:
+        n: Replies.
+        total: Sum of their differences.
+        total_sq: Sum of squares.
+        cases: Case -> its evidence in nats.
+    """
+
+    n: int
+    total: float
+    total_sq: float
+    cases: Mapping[str, float]
+
+    @classmethod
+    def of(cls, cases: Sequence[str], differences: Sequence[float], evidence: Sequence[float]) -> "Gathered":
+        """Of replies: their cases, their differences from the reference, their evidence in nats."""
+        summed = dict(zip(cases, evidence, strict=True))
+        if len(summed) < len(cases):
+            summed = dict.fromkeys(cases, 0.0)
+            for case, nats in zip(cases, evidence, strict=True):
+                summed[case] += nats
+        return cls(
+            n=len(cases),
+            total=math.fsum(differences),
+            total_sq=math.fsum([difference * difference for difference in differences]),
+            cases=summed,
+        )
 
 
 class Interval(NamedTuple):
@@ -64,22 +88,21 @@ class Trail:
     cases: Mapping[str, float] = field(default_factory=dict)
 
     def follow(
-        self, at: datetime, log_bet: float, parts: Iterable[Part], *, push: float = 0.0, hold: bool
+        self, at: datetime, log_bet: float, gathered: Gathered, *, push: float = 0.0, hold: bool
     ) -> "Trail":
         """The trail after one more round; `hold` keeps it although the CUSUM falls to zero."""
         evidence = max(0.0, self.evidence + log_bet)
         if evidence == 0.0 and not hold:
-            return Trail()
-        listed = list(parts)
+            return NOTHING
         return Trail(
             evidence=evidence,
             since=self.since or at,
             rounds=self.rounds + 1,
             push=self.push + push,
-            n=self.n + len(listed),
-            total=self.total + math.fsum(part.difference for part in listed),
-            total_sq=self.total_sq + math.fsum(part.difference**2 for part in listed),
-            cases=_leading(self.cases, listed),
+            n=self.n + gathered.n,
+            total=self.total + gathered.total,
+            total_sq=self.total_sq + gathered.total_sq,
+            cases=_leading(self.cases, gathered.cases),
         )
 
     def worst(self, at_most: int = 5) -> tuple[str, ...]:
@@ -122,6 +145,8 @@ class Trail:
     def load(cls, dumped: Mapping[str, Any]) -> "Trail":
         """From what `dump` gave."""
         since = dumped["since"]
+        if not since and not dumped["evidence"]:
+            return NOTHING
         return cls(
             **{
                 **dumped,
@@ -129,6 +154,10 @@ class Trail:
                 "cases": dict(dumped["cases"]),
             }
         )
+
+
+#: The trail of a change of which there is no sign.
+NOTHING = Trail()
 
 
 def boundary(n: int) -> float:
@@ -139,16 +168,26 @@ def boundary(n: int) -> float:
     return math.sqrt(2.0 * known / (n * n * rho_sq) * math.log(math.sqrt(known) / ALPHA))
 
 
-def _leading(held: Mapping[str, float], parts: Iterable[Part]) -> dict[str, float]:
+def _leading(held: Mapping[str, float], gained: Mapping[str, float]) -> dict[str, float]:
     """The leading cases, most evidence first, in a bounded number of bytes."""
     sums = dict(held)
-    for part in parts:
-        sums[part.case] = sums.get(part.case, 0.0) + part.evidence
-    ranked = sorted(sums.items(), key=lambda item: (-item[1], item[0]))[:CANDIDATES]
+    for case, evidence in gained.items():
+        if case in sums:
+            sums[case] += evidence
+        elif evidence > 0.0:
+            sums[case] = evidence
+    ranked = sorted([(-evidence, case) for case, evidence in sums.items() if evidence > 0.0])[:CANDIDATES]
     leading: dict[str, float] = {}
     left = CANDIDATE_BYTES
-    for case, evidence in ranked:
-        left -= len(json.dumps(case)) + 30
-        if evidence > 0.0 and left >= 0:
-            leading[case] = evidence
+    for minus, case in ranked:
+        left -= size_of(case) + 30
+        if left < 0:
+            break
+        leading[case] = -minus
     return leading
+
+
+@lru_cache(maxsize=4_096)
+def size_of(case: str) -> int:
+    """What a case's key takes in the state, in bytes."""
+    return len(json.dumps(case))

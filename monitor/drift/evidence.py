@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from operator import attrgetter
 
 from monitor.drift.detector import Observation, Round
 
@@ -19,6 +20,9 @@ OVERSHOOT = 0.55
 RETURN_THRESHOLD = math.log(500.0)
 
 
+_IN_ORDER = attrgetter("case", "value", "role")
+
+
 def in_order(round: Round, low: float, high: float) -> list[Observation]:
     """The observations in a fixed order, so that the order of arrival changes nothing, not even a last digit.
 
@@ -31,8 +35,9 @@ def in_order(round: Round, low: float, high: float) -> list[Observation]:
         ValueError: A value is not finite or lies outside `low`..`high`.
     """
     for observation in round.observations:
-        check(observation.case, observation.value, low, high)
-    return sorted(round.observations, key=lambda observation: (observation.case, observation.value))
+        if not low <= observation.value <= high:
+            check(observation.case, observation.value, low, high)
+    return sorted(round.observations, key=_IN_ORDER)
 
 
 def check(case: str, value: float, low: float, high: float) -> None:
@@ -73,6 +78,15 @@ def roll(sums: Sequence[float], log_bets: Sequence[float]) -> tuple[float, ...]:
     """
     top = math.log(CEILING)
     return tuple(math.exp(min(math.log1p(held) + bet, top)) for held, bet in zip(sums, log_bets, strict=True))
+
+
+def alarming(statistic: float, threshold: float, round: Round) -> bool:
+    """Whether the stream alarms: its own part of an alarm and the other streams' reach 1, and it moved itself.
+
+    The own part is exp(statistic - threshold), so that a stream alone alarms at its threshold.
+    """
+    own = math.exp(min(statistic - threshold, 0.0))
+    return own >= round.moved and own + round.pooled >= 1.0
 
 
 def mixture(sums: Sequence[float]) -> float:

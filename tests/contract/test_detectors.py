@@ -7,7 +7,7 @@ import pytest
 
 from monitor.drift.contract import Draw, check_detector
 from monitor.drift.detector import Observation, Reference, Round, State, Step
-from monitor.drift.paired import PairedCusum
+from monitor.drift.paired import PairedMixture
 
 DETECTORS = sorted(entry_points(group="plumbline.detectors"), key=lambda entry: entry.name)
 
@@ -41,7 +41,7 @@ def test_a_detector_keeps_the_contract_on_its_own_kind_of_values(entry):
     check_detector(entry.load(), DRAWS.get(entry.name))
 
 
-class FirstOnly(PairedCusum):
+class FirstOnly(PairedMixture):
     """Looks at the observations in the order they came in."""
 
     def update(self, state: State, reference: Reference, round: Round) -> Step:
@@ -53,7 +53,7 @@ class FirstOnly(PairedCusum):
         )
 
 
-class Forgiving(PairedCusum):
+class Forgiving(PairedMixture):
     """Takes what is not a number for a pass."""
 
     def update(self, state: State, reference: Reference, round: Round) -> Step:
@@ -68,7 +68,7 @@ class Forgiving(PairedCusum):
         )
 
 
-class Hoarder(PairedCusum):
+class Hoarder(PairedMixture):
     """Keeps more than a state may hold."""
 
     def update(self, state: State, reference: Reference, round: Round) -> Step:

@@ -5,8 +5,8 @@ import random
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from monitor.drift.detector import Detector, Observation, Reference, Round, State, Verdict, VerdictKind
-from monitor.drift.replay import apply
+from monitor.drift.detector import Detector, Observation, Reference, Role, Round, State, Verdict, VerdictKind
+from monitor.drift.replay import apply, refitted
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 EVERY = timedelta(minutes=15)
@@ -44,7 +44,10 @@ def less_able(pool: Sequence[float], drop: float) -> list[float]:
 
 
 class Stream:
-    """One stream of one simulated endpoint; panels rotate through the pool in random order."""
+    """One stream of one simulated endpoint; panels rotate through the pool in random order.
+
+    Cases that the detector wants to hear again are asked twice more in the next round, and bursts where wanted.
+    """
 
     def __init__(
         self,
@@ -56,6 +59,8 @@ class Stream:
         runs: int,
         panel: int = 20,
         run_length: float = 500.0,
+        bursts: bool = False,
+        slices: Callable[[int], tuple[str, ...]] = lambda case: (),
     ) -> None:
         self.detector = detector
         self.pool = list(pool)
@@ -63,21 +68,26 @@ class Stream:
         self.draw = draw
         self.panel = min(panel, len(pool))
         self.run_length = run_length
+        self.bursts = bursts
+        self.slices = slices
         self.order: list[int] = []
         self.asked = 0
+        self.again: list[int] = []
+        self.burst = False
         self.reference: Reference = detector.fit(
             {name(case): [draw(rng, law) for _ in range(runs)] for case, law in enumerate(pool)}
         )
         self.state: State = detector.start()
 
     def round(self) -> Round:
-        observations = []
+        observations = [self.ask(case, Role.REASK) for case in self.again for _ in range(2)]
+        if self.burst:
+            observations += [self.ask(case, Role.BURST) for case in self.order[-3 * self.panel : -self.panel]]
         for _ in range(self.panel):
             if not self.order:
                 self.order = list(range(len(self.pool)))
                 self.rng.shuffle(self.order)
-            case = self.order.pop()
-            observations.append(Observation(case=name(case), value=self.draw(self.rng, self.pool[case])))
+            observations.append(self.ask(self.order.pop()))
         self.asked += 1
         return Round(
             at=START + self.asked * EVERY,
@@ -86,9 +96,19 @@ class Stream:
             rng=random.Random(self.rng.getrandbits(32)),
         )
 
+    def ask(self, case: int, role: Role = Role.REGULAR) -> Observation:
+        value = self.draw(self.rng, self.pool[case])
+        return Observation(case=name(case), value=value, role=role, slices=self.slices(case))
+
     def step(self) -> Verdict:
-        step = self.detector.update(self.state, self.reference, self.round())
-        self.state, self.reference = step.state, apply(self.reference, step)
+        return self.take(self.round())
+
+    def take(self, round: Round) -> Verdict:
+        step = self.detector.update(self.state, self.reference, round)
+        self.state = step.state
+        self.reference = refitted(self.detector, apply(self.reference, step), step)
+        self.again = [number(case) for case in step.again]
+        self.burst = self.bursts and step.burst
         return step.verdict
 
     def rounds_until(self, kind: VerdictKind, at_most: int) -> int | None:
@@ -101,6 +121,10 @@ class Stream:
 
 def name(case: int) -> str:
     return f"case-{case:04d}"
+
+
+def number(case: str) -> int:
+    return int(case.removeprefix("case-"))
 
 
 def realised_run_length(make: Callable[[random.Random], Stream], streams: int, at_most: int) -> float:

@@ -5,7 +5,7 @@ import pytest
 
 from monitor.drift.detector import CaseReference, Reference, Step, Verdict, VerdictKind
 from monitor.drift.failures import FailureMixture
-from monitor.drift.paired import PairedCusum
+from monitor.drift.paired import PairedMixture
 from monitor.drift.ranks import RankBets
 from monitor.drift.replay import apply, replay
 from tests.monitor.drift.streams import Stream, passes, seconds
@@ -18,18 +18,18 @@ def a_stream(detector, pool, draw):
 @pytest.mark.parametrize(
     ("detector", "pool", "worse", "draw"),
     [
-        (PairedCusum(), [0.8] * 30, [0.1] * 30, passes),
+        (PairedMixture(), [0.8] * 30, [0.1] * 30, passes),
         (RankBets(), [0.0] * 30, [0.7] * 30, seconds),
         (FailureMixture(), [0.02] * 30, [0.6] * 30, passes),
     ],
 )
 def test_a_replay_reaches_the_same_state_as_the_rounds_one_by_one(detector, pool, worse, draw):
-    stream, recorder = a_stream(detector, pool, draw), a_stream(detector, pool, draw)
+    stream = a_stream(detector, pool, draw)
     start, reference, rounds = stream.state, stream.reference, []
     for number in range(60):
-        stream.pool = recorder.pool = worse if 30 <= number < 45 else pool
-        rounds.append(recorder.round())
-        stream.step()
+        stream.pool = worse if 30 <= number < 45 else pool
+        rounds.append(stream.round())
+        stream.take(rounds[-1])
     state, learnt = replay(detector, start, reference, rounds)
     assert json.dumps(state) == json.dumps(stream.state)
     assert learnt == stream.reference
