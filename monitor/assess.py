@@ -13,12 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from alerts import Changes, Notice, Route, Signal, destinations, evaluate, owed
 from monitor import identity
 from monitor.drift.detector import Detector
-from monitor.judge import NEVER_SENT, counts, first_words, held_against, round_outcome
+from monitor.judge import NEVER_SENT, counts, first_words, held_against, roles, round_outcome
 from monitor.signals import RULES, settled, state_signals, verdict_signal
 from monitor.store import baselines, incidents, ledger, rounds
 from monitor.store.engine import Store
 from monitor.store.rounds import Claim
-from monitor.verdicts import Hearing, Judged
+from monitor.verdicts import Hearing, Judged, unmoved, wished
 from monitor.watch import Watch
 
 
@@ -97,6 +97,8 @@ class Assessor:
             )
             judged = await hearing.judge()
             extra = {"served model": "; ".join(changed_models)} if changed_models else {}
+            if still := unmoved(judged):
+                extra["unchanged"] = ", ".join(still)
             words = first_words(rows, uplink_up)
             at = claim.slot
             theirs = held_against(found, uplink_up)
@@ -116,8 +118,14 @@ class Assessor:
             signals += state_signals(watch, found, at, identity.refusal(rows))
             changes = await self._alert(connection, watch, signals, at)
             if claim.kind == "scheduled":
-                asked = {row.case_key: 1 for row in rows if row.outcome not in NEVER_SENT}
+                extra_seqs = roles(claim.panel)
+                asked = {
+                    row.case_key: 1
+                    for row in rows
+                    if row.outcome not in NEVER_SENT and row.seq not in extra_seqs
+                }
                 await rounds.expose(connection, self.store, claim, asked)
+                await rounds.wish(connection, claim, wished(judged))
         return Closed(
             claim=claim,
             outcome=outcome,

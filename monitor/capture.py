@@ -191,7 +191,7 @@ async def fit(
         if not runs:
             continue  # an endpoint that reports no tokens has no baseline of tokens
         reference = detector(measure.detector).fit(runs)
-        fits[measure.name] = dict(reference.prior)
+        fits[measure.name] = {**reference.prior, baselines.FITTED_BY: detector(measure.detector).version}
         await baselines.write_reference(
             connection,
             store,

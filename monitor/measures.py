@@ -23,6 +23,7 @@ class Measure:
         needs_baseline: Whether `detector` needs a captured baseline.
         without_baseline: Name of the detector that judges until there is one, where none is captured by itself; empty
             where none is needed.
+        either_way: Whether a move to either side is worth a warning; else only one to the worse is.
         scored: Whether its reference depends on how replies are scored, and not only on what is asked.
         of: The value of a stored result, or None where it has none.
     """
@@ -34,6 +35,7 @@ class Measure:
     alarms: bool
     needs_baseline: bool
     without_baseline: str
+    either_way: bool
     scored: bool
     of: Callable[[Any], float | None]
 
@@ -83,6 +85,7 @@ def _measure(
         "alarms": True,
         "needs_baseline": True,
         "without_baseline": "adwin" if unit == "score" else "adwin-log",
+        "either_way": False,
         "scored": False,
     }
     return Measure(name=name, unit=unit, detector=detector, of=of, **{**plain, **changes})
@@ -95,8 +98,8 @@ MEASURES: dict[str, Measure] = {
         _measure("errors", "failures", "failures", _failed, needs_baseline=False, without_baseline=""),
         _measure("latency", "seconds", "ranks", _seconds("elapsed")),
         _measure("time_to_first_token", "seconds", "ranks", _seconds("first_token")),
-        _measure("output_tokens", "tokens", "ranks", _output_tokens),
+        _measure("output_tokens", "tokens", "two-way-ranks", _output_tokens, either_way=True),
         _measure("time_per_output_token", "seconds", "ranks", _seconds("between_tokens"), alarms=False),
-        _measure("cost", "dollars", "ranks", _cost, alarms=False),
+        _measure("cost", "dollars", "two-way-ranks", _cost, alarms=False),
     )
 }

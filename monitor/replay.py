@@ -9,12 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.drift.detector import Detector, Reference, Round, State
 from monitor.drift.replay import replay
-from monitor.judge import as_round, observations
+from monitor.judge import Given, as_round, observations, roles
 from monitor.measures import Measure
 from monitor.store import baselines, streams
 from monitor.store.engine import Store
 from monitor.store.rounds import Claim
-from monitor.store.tables import detector_snapshots, results, rounds
+from monitor.store.tables import detector_snapshots, results, round_stats, rounds
 from monitor.watch import NO_BASELINE, Watch
 
 
@@ -106,7 +106,7 @@ async def replayed(
         if kept is None:
             raise NothingToReplay(f"{watch.endpoint}/{watch.probe} {measure.name} was not judged yet")
         slot, base, state, reference = kept
-        judged = await _judged_since(connection, watch, measure, slot)
+        judged = await _judged_since(connection, watch, stream.id, measure, slot)
         rows = await _results_of(connection, watch, judged)
     past = (_round(watch, measure, each, rows.get(each.id, ())) for each in judged)
     judge = detector(judging(stream.detector, measure, base))
@@ -114,7 +114,7 @@ async def replayed(
 
 
 async def _judged_since(
-    connection: AsyncConnection, watch: Watch, measure: Measure, slot: datetime | None
+    connection: AsyncConnection, watch: Watch, stream_id: int, measure: Measure, slot: datetime | None
 ) -> Sequence[Any]:
     """The rounds that this stream was judged by, from the one at `slot` on, in the order of their closing."""
     kinds = ["scheduled"] if measure.needs_baseline else ["scheduled", "baseline"]
@@ -122,8 +122,9 @@ async def _judged_since(
     judged = mine & rounds.c.counts.is_not(None)
     first = select(func.min(rounds.c.closed)).where(judged, rounds.c.slot == slot).scalar_subquery()
     found = await connection.execute(
-        select(rounds.c.id, rounds.c.slot, rounds.c.counts)
-        .where(judged, rounds.c.closed >= first)
+        select(rounds.c.id, rounds.c.slot, rounds.c.counts, rounds.c.panel, round_stats.c.given)
+        .join(round_stats, round_stats.c.round_id == rounds.c.id)
+        .where(judged, rounds.c.closed >= first, round_stats.c.stream_id == stream_id)
         .order_by(rounds.c.closed)
     )
     return found.all()
@@ -151,7 +152,9 @@ async def _results_of(
 
 def _round(watch: Watch, measure: Measure, judged: Any, rows: Sequence[Any]) -> Round | None:
     """What the detector was given; None where the round had nothing for it."""
-    seen = observations(measure, rows, uplink_up=judged.counts["uplink_up"], keys=watch.cases)
-    if not seen:
+    if judged.given is None:
         return None
-    return as_round(watch.endpoint, watch.probe, judged.slot, seen, watch.run_lengths.get(measure.name))
+    seen = observations(
+        measure, rows, uplink_up=judged.counts["uplink_up"], keys=watch.cases, roles=roles(judged.panel)
+    )
+    return as_round(watch.endpoint, watch.probe, judged.slot, seen, Given(**judged.given))

@@ -14,9 +14,10 @@ from monitor.drift.detector import Detector
 from monitor.measures import MEASURES
 from monitor.results import read_reply
 from monitor.store import baselines
+from monitor.store.baselines import Baseline
 from monitor.store.engine import Store
 from monitor.store.tables import baselines as baseline_table
-from monitor.store.tables import case_references, detector_states, reply_texts, streams
+from monitor.store.tables import case_references, detector_states, reply_texts, residual_samples, streams
 from monitor.watch import Watch
 from probes import OURS, Ask, Outcome, Reply, Result, Timings
 from probes.probe import JUDGE_DOWN, score_reply
@@ -64,24 +65,59 @@ async def rescore(store: Store, watch: Watch, detector: Callable[[str], Detector
         )
         return 0
     async with store.write() as connection:
-        await connection.execute(
-            delete(case_references).where(
-                case_references.c.baseline == baseline.id, case_references.c.measure == _SCORE.name
-            )
-        )
-        fits = await capture.fit(connection, store, watch, baseline.id, scored, detector, only=(_SCORE.name,))
-        await connection.execute(
-            update(baseline_table)
-            .where(baseline_table.c.id == baseline.id)
-            .values(fits={**baseline.fits, **fits})
-        )
-        mine = select(streams.c.id).where(
-            streams.c.endpoint == watch.endpoint,
-            streams.c.source == watch.probe,
-            streams.c.measure == _SCORE.name,
-        )
-        await connection.execute(delete(detector_states).where(detector_states.c.stream_id.in_(mine)))
+        await _make_anew(connection, store, watch, baseline, scored, detector, [_SCORE.name])
     return len(scored)
+
+
+async def refit(store: Store, watch: Watch, detector: Callable[[str], Detector]) -> list[str]:
+    """Rebuilds, from the kept capture, the references that an earlier version of a detector had made.
+
+    Returns:
+        The measures that were rebuilt. What the streams had learnt since the capture is learnt again.
+    """
+    async with store.read() as connection:
+        baseline = await baselines.active(connection, *watch.key, watch.subject)
+        if baseline is None:
+            return []
+        old = [
+            measure.name
+            for measure in watch.measures
+            if measure.name in baseline.fits
+            and baseline.fits[measure.name].get(baselines.FITTED_BY, 1) != detector(measure.detector).version
+        ]
+        rows = await baselines.captured_results(connection, baseline.id) if old else []
+    if not old:
+        return []
+    async with store.write() as connection:
+        await _make_anew(connection, store, watch, baseline, rows, detector, old)
+    return old
+
+
+async def _make_anew(
+    connection: AsyncConnection,
+    store: Store,
+    watch: Watch,
+    baseline: Baseline,
+    rows: Sequence[Any],
+    detector: Callable[[str], Detector],
+    measures: Sequence[str],
+) -> None:
+    """Replaces the references of some measures; their streams start over."""
+    for table in (case_references, residual_samples):
+        await connection.execute(
+            delete(table).where(table.c.baseline == baseline.id, table.c.measure.in_(measures))
+        )
+    fits = await capture.fit(connection, store, watch, baseline.id, rows, detector, only=measures)
+    kept = {name: fit for name, fit in baseline.fits.items() if name not in measures}
+    await connection.execute(
+        update(baseline_table).where(baseline_table.c.id == baseline.id).values(fits={**kept, **fits})
+    )
+    mine = select(streams.c.id).where(
+        streams.c.endpoint == watch.endpoint,
+        streams.c.source == watch.probe,
+        streams.c.measure.in_(measures),
+    )
+    await connection.execute(delete(detector_states).where(detector_states.c.stream_id.in_(mine)))
 
 
 async def _outdated(connection: AsyncConnection, watch: Watch, baseline: str) -> set[str]:

@@ -1,21 +1,27 @@
 """Scheduled and manual rounds: which slot is whose, and which cases are asked in it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.assess import Closed
 from monitor.capturing import Captures
+from monitor.drift.detector import Role
 from monitor.grid import slot_rng
 from monitor.store import baselines, ledger, rounds
-from monitor.store.rounds import Claim
+from monitor.store.rounds import Claim, Wishes
 from monitor.store.tables import events
 from monitor.watch import Watch
 from monitor.work import Work
 from rotation import Exposure, select
+
+#: How often a case is asked again whose reply was unlikely, and how many panels' worth a burst asks.
+REASKS = 2
+BURST_PANELS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,12 +124,32 @@ class Rounds:
             return standing
         known = await rounds.load_exposures(connection, *watch.key)
         exposures = {key: Exposure(asked=asked, last=last) for key, (asked, last) in known.items()}
-        panel = select(
-            watch.pool, exposures, watch.cases_per_round, slot_rng(watch.endpoint, watch.probe, slot)
-        )
-        picks = [
-            {"seq": seq, "key": pick.key, "inclusion": pick.inclusion, "split": pick.split}
-            for seq, pick in enumerate(panel.picks)
-        ]
-        claim = self.work.claim(watch, slot, kind, picks)
+        wishes = await rounds.wishes(connection, *watch.key) if kind == "scheduled" else rounds.NO_WISHES
+        claim = self.work.claim(watch, slot, kind, panel_of(watch, exposures, slot, wishes))
         return claim if await self.work.open(connection, claim) else "taken"
+
+
+def panel_of(
+    watch: Watch, exposures: Mapping[str, Exposure], slot: datetime, wishes: Wishes
+) -> list[dict[str, Any]]:
+    """The attempts of a round: the cases whose turn it is, and what detection wishes to ask besides.
+
+    A case whose last reply was unlikely is asked twice more. A burst asks the next cases of the rotation, twice
+    as many as a panel, without advancing it; where the pool has not so many, the panel's own once more.
+    """
+    rng, size = slot_rng(watch.endpoint, watch.probe, slot), watch.cases_per_round
+    panel = select(watch.pool, exposures, size, rng)
+    picks = [_pick(pick.key, pick.split, pick.inclusion) for pick in panel.picks]
+    if watch.reasks:
+        again = [key for key in wishes.again if key in watch.cases]
+        picks += [_pick(key, watch.splits[key], 0.0, Role.REASK) for key in again for _ in range(REASKS)]
+    if watch.bursts and wishes.burst:
+        now = {pick.key: Exposure(asked=1, last=slot) for pick in panel.picks}
+        ahead = select(watch.pool, {**exposures, **now}, BURST_PANELS * size, rng)
+        picks += [_pick(pick.key, pick.split, 0.0, Role.BURST) for pick in ahead.picks]
+    return [{"seq": seq, **pick} for seq, pick in enumerate(picks)]
+
+
+def _pick(key: str, split: str, inclusion: float, role: Role = Role.REGULAR) -> dict[str, Any]:
+    pick = {"key": key, "inclusion": inclusion, "split": split}
+    return pick if role is Role.REGULAR else {**pick, "role": str(role)}

@@ -27,7 +27,7 @@ from monitor.lag import LoopLag
 from monitor.metrics import Metrics
 from monitor.plugins import Plugins
 from monitor.reconcile import reconcile, rename
-from monitor.rescore import rescore
+from monitor.rescore import refit, rescore
 from monitor.round import Rounds
 from monitor.schedule import grid_of
 from monitor.store import eval_sets
@@ -107,6 +107,10 @@ class Runtime:
             said += await reconcile(connection, self.store, config, watches, notices=notices, now=now)
         await self._take(loaded, watches)
         for watch in watches:
+            if anew := await refit(self.store, watch, self.detector):
+                said.append(
+                    f"{watch.endpoint}/{watch.probe}: {', '.join(anew)} compared anew, from the kept capture"
+                )
             if watch.judges:
                 continue  # costs money, so that a round does it
             scored = await rescore(self.store, watch, self.detector)

@@ -175,7 +175,7 @@ def _hundredth(value: float) -> str:
 def _severity(measure: Measure, verdict: Verdict, unaccepted: bool, down: bool) -> Severity:
     if down:
         return Severity.CRITICAL
-    if verdict.direction not in (measure.worse, None):
+    if verdict.direction not in (measure.worse, None) and not measure.either_way:
         return Severity.INFO
     beyond = verdict.high is not None and verdict.high <= -_CRITICAL_DROP
     critical = measure.name == "score" and beyond and not unaccepted

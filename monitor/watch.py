@@ -7,7 +7,8 @@ from datetime import timedelta
 from functools import cached_property
 
 from monitor.config.model import BaselinePolicy, Config, Endpoint, Probe
-from monitor.drift.budget import run_lengths
+from monitor.drift.plan import information_of
+from monitor.drift.together import Allowance, Stream, allowances
 from monitor.grid import Grid
 from monitor.measures import MEASURES, Measure
 from monitor.purse import max_tokens_of
@@ -28,7 +29,7 @@ class Watch:
 
     Attributes:
         subject: Hash of what makes the endpoint this very endpoint (kind, model, params).
-        run_lengths: Measure -> rounds between false alarms that its share of the budget allows.
+        allowances: Measure -> what its stream may spend of the budget, for those that alarm.
         scorers: Case key -> scorer name -> scorer.
         judges: Endpoints that scoring its replies asks.
         bases: Case key -> (what is asked, what is asked and how it is scored), as hashes.
@@ -48,8 +49,10 @@ class Watch:
     judges: frozenset[str]
     bases: Mapping[str, tuple[str, str]]
     set_versions: Mapping[str, int]
-    run_lengths: Mapping[str, float]
+    allowances: Mapping[str, Allowance]
     baseline: BaselinePolicy
+    reasks: bool
+    bursts: bool
     max_tokens: int | None
 
     @property
@@ -63,6 +66,11 @@ class Watch:
         extra = {"provider": self.settings.provider, "region": self.settings.region}
         known = {name: value for name, value in extra.items() if value is not None}
         return {**self.settings.labels, **known, "endpoint": self.endpoint, "source": self.probe}
+
+    @property
+    def run_lengths(self) -> dict[str, float]:
+        """Measure -> rounds between false alarms that its share of the budget allows."""
+        return {measure: allowed.run_length for measure, allowed in self.allowances.items()}
 
     @property
     def interval(self) -> timedelta:
@@ -98,10 +106,17 @@ def subject_hash(endpoint: Endpoint) -> str:
     return hashlib.sha256(endpoint.subject.encode()).hexdigest()[:16]
 
 
-def alarming_rates(config: Config, grids: Mapping[tuple[str, str], Grid]) -> dict[str, float]:
-    """Stream name -> rounds a day, over everything that may alarm: what the budget is divided over."""
+def alarming_streams(config: Config, grids: Mapping[tuple[str, str], Grid]) -> dict[str, Stream]:
+    """Name -> stream, over everything that may alarm: what the budget is shared by.
+
+    A round is taken to ask as many cases as the probe may; a smaller pool changes shares by little.
+    """
     return {
-        f"{endpoint}/{probe}/{measure.name}": grid.per_day
+        f"{endpoint}/{probe}/{measure.name}": Stream(
+            endpoint=endpoint,
+            rounds_per_day=grid.per_day,
+            information=information_of(measure.detector) * config.probes[probe].cases_per_round,
+        )
         for (endpoint, probe), grid in grids.items()
         for measure in MEASURES.values()
         if measure.alarms
@@ -130,13 +145,13 @@ def build(
         for name, probe in config.probes.items()
         for endpoint in probe.endpoints_of(config)
     }
-    lengths = run_lengths(
-        alarming_rates(config, pairs),
+    allowed = allowances(
+        alarming_streams(config, pairs),
         at_most=config.false_alarms.at_most,
         per_days=config.false_alarms.per / timedelta(days=1),
     )
     return tuple(
-        _watch(config, endpoint, name, each, items, versions, lengths, scorer)
+        _watch(config, endpoint, name, each, items, versions, allowed, scorer)
         for (endpoint, name), each in pairs.items()
     )
 
@@ -148,7 +163,7 @@ def _watch(
     grid: Grid,
     items: Mapping[str, Sequence[Item]],
     versions: Mapping[str, int],
-    lengths: Mapping[str, float],
+    allowed: Mapping[str, Allowance],
     scorer: Callable[[Case], Mapping[str, Scorer]],
 ) -> Watch:
     probe, settings = config.probes[name], config.endpoints[endpoint]
@@ -169,7 +184,9 @@ def _watch(
         judges=frozenset().union(*(spec.judges for case in cases.values() for spec in case.scorers)),
         bases={key: (c.ask_hash, content_hash([c.ask_hash, c.score_hash])) for key, c in cases.items()},
         set_versions={each: versions[each] for each in probe.eval_sets},
-        run_lengths={m: lengths[f"{endpoint}/{name}/{m}"] for m, row in MEASURES.items() if row.alarms},
+        allowances={m: allowed[f"{endpoint}/{name}/{m}"] for m, row in MEASURES.items() if row.alarms},
         baseline=config.baseline,
+        reasks=probe.reasks,
+        bursts=probe.bursts,
         max_tokens=max_tokens_of(settings),
     )

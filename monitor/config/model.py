@@ -218,6 +218,16 @@ class Probe(Section):
         timedelta(0),
         description="The first request waits a random time up to this; less than half of `every`.",
     )
+    reasks: bool = Field(
+        True,
+        description="Whether a case whose reply was unlikely is asked twice more in the next round: about 7 % more "
+        "calls, and changes are seen sooner.",
+    )
+    bursts: bool = Field(
+        True,
+        description="Whether a round after suspicion asks twice as many cases more: a real change is told "
+        "sooner.",
+    )
     was: Name | None = Field(None, description="Its old name, once: the history moves to the new one.")
 
     @field_validator("endpoint")

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Row, and_, delete, func, insert, select, update
@@ -18,6 +19,9 @@ from monitor.store.tables import baselines, case_references, residual_samples, r
 #: what the endpoint is; replaced by another accepted one; given up because too many attempts failed.
 CAPTURING, PROVISIONAL, ACCEPTED = "capturing", "provisional", "accepted"
 STALE, RETIRED, REFUSED = "stale", "retired", "refused"
+
+#: Beside what a detector fitted: the version of that detector.
+FITTED_BY = "fitted_by"
 
 #: Up to so many cases are named in a query; for a whole pool all rows are read.
 _FEW = 500
@@ -123,6 +127,14 @@ async def set_state(connection: AsyncConnection, id: str, state: str, **values: 
         # Two replicas may end one capture, and a person may accept it in between.
         query = query.where(baselines.c.state == CAPTURING)
     await connection.execute(query.values(state=state, **values))
+
+
+async def set_fit(connection: AsyncConnection, id: str, measure: str, prior: Mapping[str, float]) -> None:
+    """Replaces what was fitted over the whole pool for one measure."""
+    found = await connection.execute(select(baselines.c.fits).where(baselines.c.id == id))
+    fits = found.scalar_one()
+    fits = {**fits, measure: {**prior, FITTED_BY: fits[measure][FITTED_BY]}}
+    await connection.execute(update(baselines).where(baselines.c.id == id).values(fits=fits))
 
 
 async def accept(
@@ -250,6 +262,7 @@ def _pack(values: Sequence[float]) -> bytes:
     return packed.tobytes()
 
 
+@lru_cache(maxsize=64)  # residuals seldom change, and a detector sorts each tuple but once
 def _unpack(body: bytes) -> tuple[float, ...]:
     packed = array.array("d")
     packed.frombytes(body)

@@ -21,7 +21,8 @@ LEASE = timedelta(seconds=15)
 class Claim:
     """A round that this process may work on until somebody raises the fence.
 
-    `panel` holds one object per attempt: {"seq", "key", "inclusion", "split"}.
+    `panel` holds one object per attempt: {"seq", "key", "inclusion", "split"}, and "role" where the case was not
+    just in its turn.
     """
 
     id: str
@@ -33,6 +34,46 @@ class Claim:
     panel: Sequence[Mapping[str, Any]]
     set_version: Mapping[str, int]
     baseline: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wishes:
+    """What detection wishes the next round to ask besides its panel.
+
+    Attributes:
+        again: Cases whose reply was unlikely.
+        burst: Whether the evidence is worth more cases sooner.
+    """
+
+    again: Sequence[str] = ()
+    burst: bool = False
+
+
+NO_WISHES = Wishes()
+
+
+async def wishes(connection: AsyncConnection, endpoint: str, probe: str) -> Wishes:
+    """What the newest judged round of a probe wished for."""
+    found = await connection.execute(
+        select(rounds.c.wishes)
+        .where(
+            rounds.c.endpoint == endpoint,
+            rounds.c.probe == probe,
+            rounds.c.kind == "scheduled",
+            rounds.c.counts.is_not(None),
+        )
+        .order_by(rounds.c.slot.desc())
+        .limit(1)
+    )
+    wished = found.scalar()
+    return Wishes(**wished) if wished else NO_WISHES
+
+
+async def wish(connection: AsyncConnection, claim: Claim, wished: Wishes) -> None:
+    """Keeps what the next round should ask besides."""
+    if wished != NO_WISHES:
+        values = {"again": list(wished.again), "burst": wished.burst}
+        await connection.execute(update(rounds).where(rounds.c.id == claim.id).values(wishes=values))
 
 
 async def standing(

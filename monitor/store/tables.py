@@ -105,6 +105,7 @@ class RoundRow(SQLModel, table=True):
     set_version: Any = _json()
     config_hash: str
     counts: Any = _json(default=None, nullable=True)
+    wishes: Any = _json(default=None, nullable=True)
     opened: datetime = _at()
     closed: datetime | None = _at(default=None)
 
@@ -185,6 +186,7 @@ class StreamRow(SQLModel, table=True):
     measure: str
     slice: str = ""
     detector: str
+    calibration: Any = _json(default=None, nullable=True)
     opened: datetime = _at()
     closed: datetime | None = _at(default=None)
 
@@ -207,6 +209,8 @@ class RoundStatRow(SQLModel, table=True):
     verdict: str
     evidence: float
     threshold: float | None = None
+    given: Any = _json(default=None, nullable=True)
+    log_bets: Any = _json(default=None, nullable=True)
 
     __table_args__ = (Index("round_stat_by_time", "at"),)
 

@@ -73,7 +73,6 @@ async def test_nothing_is_captured_by_itself_but_a_capture_by_hand_judges_from_t
     await it.run(clock, 1)
     judged = (await states(it.store))["score"]
     assert judged.baseline.startswith("bas_")
-    assert "trails" in judged.state
     assert judged.state["judged"] == 1
 
 

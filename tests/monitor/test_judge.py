@@ -5,7 +5,16 @@ from types import SimpleNamespace
 
 import pytest
 
-from monitor.judge import WATCHED_RUN_LENGTH, as_round, counts, held_against, observations, round_outcome
+from monitor.drift.detector import Role
+from monitor.judge import (
+    WATCHED_RUN_LENGTH,
+    Given,
+    as_round,
+    counts,
+    held_against,
+    observations,
+    round_outcome,
+)
 from monitor.measures import MEASURES
 from probes import ENDPOINT_FAILURES, NETWORK_FAILURES, OURS, Outcome
 
@@ -121,8 +130,21 @@ def test_attempts_are_counted_by_outcome():
 
 
 def test_the_randomness_of_a_round_follows_from_its_slot():
-    first, second = (as_round("bot", "quality", SLOT, [], None) for _ in range(2))
-    other = as_round("bot", "other", SLOT, [], 500.0)
+    first, second = (as_round("bot", "quality", SLOT, [], Given()) for _ in range(2))
+    other = as_round("bot", "other", SLOT, [], Given(run_length=500.0))
     assert first.rng.random() == second.rng.random()
-    assert other.rng.random() != as_round("bot", "quality", SLOT, [], 500.0).rng.random()
+    assert other.rng.random() != as_round("bot", "quality", SLOT, [], Given()).rng.random()
     assert (first.run_length, other.run_length) == (WATCHED_RUN_LENGTH, 500.0)
+
+
+def test_what_is_asked_out_of_its_turn_speaks_of_scores_and_failures_only():
+    roles = {1: Role.REASK, 2: Role.BURST}
+    rows = [row(seq=seq) for seq in range(3)]
+    keys = {"s/a": None}
+
+    def seen(measure):
+        found = observations(MEASURES[measure], rows, uplink_up=True, keys=keys, roles=roles)
+        return [each.role for each in found]
+
+    assert seen("score") == seen("errors") == [Role.REGULAR, Role.REASK, Role.BURST]
+    assert seen("latency") == seen("output_tokens") == seen("cost") == [Role.REGULAR]

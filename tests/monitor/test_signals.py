@@ -96,7 +96,7 @@ def test_a_drop_against_an_accepted_baseline_reads_like_this(watch: Watch) -> No
     assert text(signal(watch, "score", FELL)).split("\n") == [
         "CRITICAL bot: score down 12 points (8 to 15, n 80) since about 14:00 UTC",
         "  evidence: 12.3 nats, 8.8 needed",
-        "  false alarms: this stream may raise one in 150 days",
+        "  false alarms: this stream may raise one in 51 days",
         "  baseline: version 3, accepted, of 2026-03-01 12:00 UTC",
         "  cases: basics/open and 1 held-out case",
         "  critical, open since 14:20 UTC, inc_1",
@@ -107,7 +107,7 @@ def test_a_provisional_baseline_warns_at_most_and_says_so(watch: Watch) -> None:
     assert text(signal(watch, "score", FELL, replace(BASELINE, state=PROVISIONAL))).split("\n") == [
         "WARNING bot: score down 12 points (8 to 15, n 80) since about 14:00 UTC",
         "  evidence: 12.3 nats, 8.8 needed",
-        "  false alarms: this stream may raise one in 150 days",
+        "  false alarms: this stream may raise one in 51 days",
         "  baseline: version 3, provisional, of 2026-03-01 12:00 UTC",
         "  cases: basics/open and 1 held-out case",
         "  The baseline behind this is provisional: nobody has accepted it yet.",
@@ -126,7 +126,7 @@ def test_an_endpoint_that_is_down_reads_like_this(watch: Watch) -> None:
     assert text(signal(watch, "errors", FAILING, None, outcomes)).split("\n") == [
         "CRITICAL bot: endpoint down: 10 of 11 attempts failed (refused 6, server 2, timeout 2)",
         "  evidence: 12.3 nats, 8.8 needed",
-        "  false alarms: this stream may raise one in 150 days",
+        "  false alarms: this stream may raise one in 114 days",
         "  next step: plumbline probe quality --endpoint bot",
         "  critical, open since 14:20 UTC, inc_1",
     ]
@@ -152,7 +152,7 @@ def test_a_change_without_a_baseline_warns_at_most_and_says_so(watch: Watch) -> 
     assert said == [
         "WARNING bot: score down 12 points (8 to 15, n 80) since about 14:00 UTC",
         "  evidence: 12.3 nats, 8.8 needed",
-        "  false alarms: this stream may raise one in 150 days",
+        "  false alarms: this stream may raise one in 51 days",
         "  baseline: none: compared with its own last rounds by ADWIN, which sees only large changes",
         "  ends: when it is back, or after 96 rounds: then this level is the usual one",
         "  warning, open since 14:20 UTC, inc_1",
