@@ -8,10 +8,10 @@ REQUIREMENTS := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test third-party lint bench migration lock clean
+.PHONY: help setup demo test third-party lint bench bench-detection migration lock clean
 
 help: ## List the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
 setup: $(VENV)/dev.stamp ## Install Plumbline and the tools of its developers into .venv
 
@@ -36,6 +36,9 @@ lint: $(VENV)/dev.stamp ## Check style, types and import contracts only
 
 bench: $(VENV)/dev.stamp ## Measure, beside the bare limits of this machine
 	@$(BIN)/python -m bench
+
+bench-detection: $(VENV)/dev.stamp ## Measure delays and false alarms of the detectors (ARGS="--short", ARGS=--pictures)
+	@$(BIN)/python -m bench.detection $(ARGS)
 
 migration: $(VENV)/dev.stamp ## Write a migration for what changed in monitor/store/tables.py (M="what it does")
 	@rm -f $(VENV)/migration.db
