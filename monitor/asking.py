@@ -91,26 +91,6 @@ class Asker:
             clock=self.clock,
             draining=self.draining,
         )
-        self.under_way.add(claim.id)
-        try:
-            async with _lease_kept(self.store, claim):
-                concurrency = await purse.enter(min(watch.settings.limits.concurrency, len(asks)))
-                if not concurrency:
-                    return False
-                return await self._ask(watch, claim, client, asks, purse, concurrency, first)
-        finally:
-            self.under_way.discard(claim.id)
-
-    async def _ask(
-        self,
-        watch: Watch,
-        claim: Claim,
-        client: Client,
-        asks: Sequence[Ask],
-        purse: Purse,
-        concurrency: int,
-        first: Callable[[], Awaitable[object]],
-    ) -> bool:
         judges = Judges(
             store=self.store,
             claim=claim,
@@ -121,6 +101,33 @@ class Asker:
             clock=self.clock,
             draining=self.draining,
         )
+        self.under_way.add(claim.id)
+        try:
+            async with _lease_kept(self.store, claim):
+                concurrency = min(watch.settings.limits.concurrency, len(asks))
+                # In one order everywhere: endpoints that judge each other would else wait for each other.
+                for name in sorted({watch.endpoint, *watch.judges}):
+                    judging = name in watch.judges
+                    granted = await (judges.enter(name) if judging else purse.enter(concurrency))
+                    if not granted:
+                        return False
+                    if name == watch.endpoint:
+                        concurrency = granted
+                return await self._ask(watch, claim, client, asks, purse, judges, concurrency, first)
+        finally:
+            self.under_way.discard(claim.id)
+
+    async def _ask(
+        self,
+        watch: Watch,
+        claim: Claim,
+        client: Client,
+        asks: Sequence[Ask],
+        purse: Purse,
+        judges: Judges,
+        concurrency: int,
+        first: Callable[[], Awaitable[object]],
+    ) -> bool:
         appender = _Appender(self, watch, claim, purse, judges)
         splits = {pick["seq"]: pick["split"] for pick in claim.panel}
         whole = True

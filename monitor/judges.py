@@ -110,7 +110,6 @@ class Judges:
     draining: Callable[[], bool]
     _seats: dict[str, _Seat] = field(default_factory=dict)
     _bills: dict[str, Bill] = field(default_factory=dict)
-    _opening: asyncio.Lock = field(default_factory=asyncio.Lock)
     _keys: Iterator[int] = field(default_factory=lambda: itertools.count(1_000_000))
 
     @contextmanager
@@ -122,15 +121,40 @@ class Judges:
         finally:
             _AT_WORK.reset(token)
 
+    async def enter(self, endpoint: str) -> int:
+        """Waits for a share of a judge's concurrency, before anything is asked; 0 where we are being drained."""
+        settings, client = self.judge(endpoint)
+        if endpoint == self.claim.endpoint:
+            granted = await self.own.enter(min(settings.limits.concurrency, self.questions))
+            self._seats[endpoint] = _Seat(
+                settings=settings, client=client, purse=self.own, turn=nullcontext()
+            )
+            return granted
+        purse = Purse(
+            self.store,
+            self.claim,
+            endpoint,
+            settings.limits,
+            settings.price,
+            asks=self.questions,
+            max_tokens=max_tokens_of(settings),
+            timeout=settings.timeout.total_seconds(),
+            clock=self.clock,
+            draining=self.draining,
+        )
+        granted = await purse.enter(min(settings.limits.concurrency, self.questions))
+        turn = asyncio.Semaphore(granted)
+        self._seats[endpoint] = _Seat(settings=settings, client=client, purse=purse, turn=turn)
+        return granted
+
     async def ask(self, endpoint: str, request: Request) -> Reply:
-        """Puts one question, paid in advance.
+        """Puts one question, paid in advance, to a judge that was entered.
 
         Raises:
             EndpointError: It failed, or was not asked.
         """
         try:
-            async with self._opening:
-                seat = self._seats.get(endpoint) or await self._open(endpoint)
+            seat = self._seats[endpoint]
             async with seat.turn:
                 return await self._put(endpoint, seat, request)
         except StoreUnavailable as error:
@@ -147,30 +171,6 @@ class Judges:
         """What came up since it was last asked; the caller books it."""
         bills, self._bills = list(self._bills.values()), {}
         return bills
-
-    async def _open(self, endpoint: str) -> _Seat:
-        settings, client = self.judge(endpoint)
-        turn: AbstractAsyncContextManager[object] = nullcontext()
-        purse = self.own
-        if endpoint != self.claim.endpoint:
-            purse = Purse(
-                self.store,
-                self.claim,
-                endpoint,
-                settings.limits,
-                settings.price,
-                asks=self.questions,
-                max_tokens=max_tokens_of(settings),
-                timeout=settings.timeout.total_seconds(),
-                clock=self.clock,
-                draining=self.draining,
-            )
-            granted = await purse.enter(min(settings.limits.concurrency, self.questions))
-            if not granted:
-                raise Drained("we are stopping")
-            turn = asyncio.Semaphore(granted)
-        self._seats[endpoint] = _Seat(settings=settings, client=client, purse=purse, turn=turn)
-        return self._seats[endpoint]
 
     async def _put(self, endpoint: str, seat: _Seat, request: Request) -> Reply:
         key, timeout = next(self._keys), seat.settings.timeout.total_seconds()

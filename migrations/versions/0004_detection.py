@@ -1,4 +1,4 @@
-"""what detection needs besides its states: wishes of a round, what a stream was given, calibrations"""
+"""what detection needs besides its states: wishes of a round, what a stream was given, its bets"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -15,7 +15,6 @@ def upgrade() -> None:
     for table, columns in (
         ("round", ("wishes",)),
         ("round_stat", ("given", "log_bets")),
-        ("stream", ("calibration",)),
     ):
         with op.batch_alter_table(table, schema=None) as batch_op:
             for column in columns:

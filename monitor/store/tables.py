@@ -186,7 +186,6 @@ class StreamRow(SQLModel, table=True):
     measure: str
     slice: str = ""
     detector: str
-    calibration: Any = _json(default=None, nullable=True)
     opened: datetime = _at()
     closed: datetime | None = _at(default=None)
 

@@ -1,5 +1,6 @@
 """An endpoint that judges another: who pays, within which limits, and whose failure is whose."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,34 @@ async def test_an_endpoint_may_judge_itself_and_keeps_to_its_own_concurrency(
             rows = await _rows(it)
     assert [row.score for row in rows] == [1.0] * 10
     assert len(llm.requests) == 20
+
+
+async def test_endpoints_that_judge_each_other_do_not_wait_for_each_other(
+    store_url: str, tmp_path: Path, clock: Clock
+) -> None:
+    def both(asked: Asked) -> str:
+        first = asked.body["messages"][0]
+        return str(verdict(10)(asked)) if first["role"] == "system" else "a0"
+
+    async with FakeLLM(answers=both, latency=0.01) as llm:
+        made = site(tmp_path, store_url, llm, llm, limits={"concurrency": 1})
+        made.config["endpoints"]["bot"]["limits"] = {"concurrency": 1}
+        made.config["eval_sets"]["others"] = {
+            "cases": "cases.jsonl",
+            "scorers": [{"llm-judge": {"endpoint": "bot"}}],
+        }
+        made.config["probes"]["back"] = {
+            "endpoint": "strict",
+            "eval_sets": ["others"],
+            "every": "15m",
+            "cases_per_round": 5,
+        }
+        async with bench(made, clock) as it:
+            watches = it.runtime.watches.values()
+            ended = await asyncio.gather(*(it.runtime.rounds.manual(watch) for watch in watches))
+            rows = await _rows(it)
+    assert [closed.outcome for closed in ended if closed] == ["complete"] * 2
+    assert [row.score for row in rows] == [1.0] * 15
 
 
 async def test_another_judge_model_is_another_way_to_score(
